@@ -1,0 +1,163 @@
+"""What a study file says for its endpoints to stand on: visits, measures and populations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from fhir_ivig.endpoints.quantities import decimal
+from fhir_ivig.endpoints.result import NotEvaluableError
+from fhir_ivig.endpoints.tables import Tables, references
+from fhir_ivig.issue import Code, Issue
+
+FILE = "study.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A visit and its target day, day 0 being the first day of the first course (None: the study names none)."""
+
+    name: str
+    day: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is measured, its unit, which direction is better (higher or lower), and the greatest score possible."""
+
+    name: str
+    label: str
+    unit: str | None
+    better: str | None
+    scale_max: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """The subjects that a rule of the study file chose, and the resources behind that; `why` it could not, if so."""
+
+    name: str
+    label: str
+    subjects: frozenset[str]
+    resources: tuple[str, ...] = ()
+    why: str | None = None
+
+
+@dataclass(slots=True)
+class Definition:
+    """Visits, measures and populations by name, and what was wrong with them."""
+
+    visits: dict[str, Visit] = field(default_factory=dict)
+    measures: dict[str, Measure] = field(default_factory=dict)
+    populations: dict[str, Population] = field(default_factory=dict)
+    issues: list[Issue] = field(default_factory=list)
+
+    def refuse(self, code: Code, text: str, path: str) -> None:
+        """Note what is wrong at `path` of the study file."""
+        self.issues.append(Issue("error", code, text, FILE, path=path))
+
+
+def define(study: Mapping[str, Any], tables: Tables) -> Definition:
+    """The visits, measures and populations of a study file given as plain dicts, lists and texts.
+
+    A population is `{label, table, where}`: the subjects with a row of `table` whose cell in every column of `where`
+    is the word, or one of the words, given there. `of` keeps only those of a population that stands above it.
+    """
+    found = Definition()
+    _visits(found, study.get("visits", []))
+    for name, entry in _mapping(found, study, "measures").items():
+        path = f"measures.{name}"
+        if known := _entry(found, entry, path, {"label", "unit", "better", "scale_max"}):
+            scale = known.get("scale_max")
+            if scale is not None and decimal(scale) is None:
+                found.refuse("value", f"`{scale}` is not a number.", f"{path}.scale_max")
+                continue
+            better = known.get("better")
+            if better not in (None, "higher", "lower"):
+                found.refuse("code-invalid", f"`{better}` is neither higher nor lower.", f"{path}.better")
+                continue
+            limit = decimal(scale) if scale else None
+            found.measures[name] = Measure(name, known.get("label", name), known.get("unit"), better, limit)
+    for name, entry in _mapping(found, study, "populations").items():
+        found.populations[name] = _population(found, name, entry, tables)
+    return found
+
+
+def texts(value: Any) -> tuple[str, ...] | None:
+    """A word or a list of words as a tuple of them; None where it is something else, or nothing."""
+    words = value if isinstance(value, list) else [value]
+    return tuple(words) if words and all(isinstance(word, str) and word for word in words) else None
+
+
+def _mapping(found: Definition, study: Mapping[str, Any], part: str) -> dict[str, Any]:
+    value = study.get(part, {})
+    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
+        return value
+    found.refuse(
+        "structure", f"{part} must be names, in quotes where they are numbers, with what they stand for.", part
+    )
+    return {}
+
+
+def _entry(found: Definition, entry: Any, path: str, keys: set[str]) -> dict[str, str] | None:
+    """The texts under some keys; other rooms may read others. None, with Issues, where they are not texts."""
+    if not isinstance(entry, dict):
+        found.refuse("structure", "This must be keys with values.", path)
+        return None
+    wrong = [key for key in entry if key in keys and not (isinstance(entry[key], str) and entry[key])]
+    for key in wrong:
+        found.refuse("value", f"`{entry[key]}` is no text: put it in quotes.", f"{path}.{key}")
+    return None if wrong else {key: entry[key] for key in entry if key in keys}
+
+
+def _visits(found: Definition, entries: Any) -> None:
+    if not isinstance(entries, list):
+        found.refuse("structure", "visits must be a list.", "visits")
+        return
+    for place, entry in enumerate(entries):
+        path = f"visits[{place}]"
+        if not isinstance(entry, dict) or not isinstance(entry.get("visit"), str):
+            found.refuse("structure", "A visit must have its name under `visit`.", path)
+            continue
+        name, day = entry["visit"], entry.get("day")
+        try:
+            found.visits[name] = Visit(name, None if day is None else int(str(day)))
+        except ValueError:
+            found.refuse("value", f"`{day}` is not a whole number of days.", f"{path}.day")
+
+
+def _population(found: Definition, name: str, entry: Any, tables: Tables) -> Population:
+    path = f"populations.{name}"
+    faults = len(found.issues)
+    known = _entry(found, entry, path, {"label", "table", "of"}) or {}
+    rule = entry if isinstance(entry, dict) else {}
+    for key in rule.keys() - {"label", "table", "where", "of"}:
+        found.refuse("not-supported", f"A population has no key `{key}`: take it out.", f"{path}.{key}")
+    where = {}
+    conditions = rule.get("where", {})
+    for column, value in conditions.items() if isinstance(conditions, dict) else [("", None)]:
+        words = texts(value)
+        if words is None:
+            said = "This must be a word, or a list of words, in quotes where YAML reads something else."
+            found.refuse("value", said, f"{path}.where.{column}".rstrip("."))
+        else:
+            where[column] = words
+    if known and "table" not in known:
+        found.refuse("required", "A population must say which `table` its subjects have a row in.", path)
+    within = found.populations.get(known.get("of", ""))
+    if "of" in known and within is None:
+        said = f"No population `{known['of']}` stands above this one."
+        found.refuse("not-found", said, f"{path}.of")
+    label = known.get("label", name)
+    if len(found.issues) > faults:
+        return Population(name, label, frozenset(), why=f"the definition of population {name} is faulty")
+    if within and within.why:
+        return Population(name, label, frozenset(), why=within.why)
+    try:
+        rows = tables.rows(known["table"], (), where, within.subjects if within else None)
+    except NotEvaluableError as error:
+        return Population(name, label, frozenset(), why=f"population {name}: {error}")
+    subjects = frozenset(row.subject for row in rows if row.subject)
+    return Population(name, label, subjects, references(rows))

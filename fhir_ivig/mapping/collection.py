@@ -1,0 +1,279 @@
+"""All mappings of a study: which rows and which resources are whose.
+
+`Mappings` are the files, checked, for one FHIR version. `Bound` are the same for one study: base, parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from graphlib import CycleError, TopologicalSorter
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fhir_ivig.issue import Issue, IssueError, from_outcome
+from fhir_ivig.mapping.columns import LineDecoder, Lines
+from fhir_ivig.mapping.elements import VERSIONS, elements
+from fhir_ivig.mapping.mapping import Mapping, load_mapping
+from fhir_ivig.mapping.matching import strict_json
+from fhir_ivig.mapping.reading import Read, Reader
+from fhir_ivig.mapping.template import parameters
+from fhir_ivig.mapping.writing import Writer, Written
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+
+def shipped() -> Path:
+    """The folder of the mapping files that come with the package: in a wheel inside it, in a checkout beside it."""
+    inside = Path(str(files("fhir_ivig"))) / "mappings"
+    return inside if inside.is_dir() else inside.parent.parent / "mappings"
+
+
+@dataclass(frozen=True, slots=True)
+class Mappings:
+    """The mappings of one FHIR version by name, those that others refer to first."""
+
+    version: str
+    by_name: dict[str, Mapping]
+
+    @classmethod
+    def load(cls, version: str = "R4", folders: Iterable[Path] = (), only: Collection[str] | None = None) -> Mappings:
+        """Every `*.yaml` of the shipped folder and of further ones; `R5/` in a folder holds what differs in R5.
+
+        A later folder's file replaces an earlier one of the same name. `only` names the mappings to load, others are
+        left out with what nothing refers to. Raises IssueError with the problems of all files.
+        """
+        paths: dict[str, Path] = {}
+        issues: list[Issue] = []
+        for folder in (shipped(), *folders):
+            if not folder.is_dir():
+                issues.append(Issue("fatal", "not-found", "There is no such folder of mapping files.", str(folder)))
+            paths |= {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+            if VERSIONS.get(version) == "R5":
+                paths |= {path.stem: path for path in sorted((folder / "R5").glob("*.yaml"))}
+        loaded: dict[str, Mapping] = {}
+        for name, path in paths.items():
+            if only is None or name in only:
+                try:
+                    loaded[name] = load_mapping(path, version)
+                except IssueError as error:
+                    issues += error.issues
+        if issues:
+            raise IssueError(*issues)
+        return cls(version, {name: loaded[name] for name in _ordered(loaded)})
+
+    @property
+    def tables(self) -> dict[str, list[Mapping]]:
+        """The mappings of each table."""
+        found: dict[str, list[Mapping]] = {}
+        for mapping in self.by_name.values():
+            found.setdefault(mapping.table, []).append(mapping)
+        return found
+
+    def elsewhere(self, mapping: Mapping) -> set[str]:
+        """The columns of the same rows that other mappings of the table carry."""
+        found: set[str] = set()
+        for other in self.tables[mapping.table]:
+            apart = any(mapping.rows.get(column, cell) != cell for column, cell in other.rows.items())
+            if other is not mapping and not apart:
+                found |= set(other.columns)
+        return found
+
+    def bind(self, base: str, given: dict[str, str]) -> Bound:
+        """The same for a study. Raises IssueError if a mapping asks for a parameter that is not given."""
+        given = {"base": base, **given}
+        issues = [
+            Issue("fatal", "required", f"The mapping asks for the parameter `{name}`: give it in study.yaml.", m.file)
+            for m in self.by_name.values()
+            for name in sorted(parameters(m.resource) - given.keys())
+        ]
+        if issues:
+            raise IssueError(*issues)
+        return Bound(self, base, given)
+
+
+class References:
+    """Literal references that resources read so far explain: `Patient/1` is the resource of a mapping with a key."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[str, str], str] = {}
+
+    def learn(self, literal: str, mapping: str, value: str) -> None:
+        """Remember what a literal reference means."""
+        self.values[literal, mapping] = value
+
+    def resolve(self, literal: str, mapping: str) -> str | None:
+        """The identifier value of what a literal reference points to, if it is known to be of this mapping."""
+        return self.values.get((literal, mapping))
+
+
+@dataclass(slots=True)
+class ReadBlock:
+    """What a block of resources gave: `reads` by mapping, what nobody claims (`unclaimed`), lines to `retry`."""
+
+    reads: list[Read] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    count: int = 0
+    unclaimed: int = 0
+    broken: int = 0
+    retry: list[tuple[bytes, int]] = field(default_factory=list)
+
+
+class Bound:
+    """Mappings bound to a study, ready to write and read."""
+
+    def __init__(self, mappings: Mappings, base: str, given: dict[str, str]) -> None:
+        self.mappings, self.base = mappings, base
+        types = {name: mapping.resource_type for name, mapping in mappings.by_name.items()}
+        self.writers = {name: Writer(each, base, given, types) for name, each in mappings.by_name.items()}
+        self.readers = {name: Reader(each, base, given) for name, each in mappings.by_name.items()}
+        self.decoder = LineDecoder(name for reader in self.readers.values() for name in reader.names)
+        self.targets = {target for mapping in mappings.by_name.values() for target in mapping.targets}
+
+    def write(
+        self,
+        table: str,
+        batch: pa.RecordBatch,
+        numbers: Sequence[int] | np.ndarray | None = None,
+        file: str | None = None,
+        known: dict[str, Collection[str]] | None = None,
+        refused: dict[str, Collection[int]] | None = None,
+    ) -> tuple[dict[str, Written], list[Issue]]:
+        """The resources of a table's rows by mapping, and an error Issue for each row that no mapping takes."""
+        mappings = self.mappings.tables.get(table, [])
+        written = {
+            mapping.name: self.writers[mapping.name].write(
+                batch, numbers, file, known, self.mappings.elsewhere(mapping), (refused or {}).get(mapping.name, ())
+            )
+            for mapping in mappings
+        }
+        return written, self.unmapped(mappings, batch, numbers, file)
+
+    @staticmethod
+    def unmapped(
+        mappings: list[Mapping], batch: pa.RecordBatch, numbers: Sequence[int] | np.ndarray | None, file: str | None
+    ) -> list[Issue]:
+        """The rows that no mapping of the table writes."""
+        import numpy as np
+        import pyarrow.compute as pc
+
+        mine = np.zeros(batch.num_rows, bool)
+        for mapping in mappings:
+            masks = [
+                pc.fill_null(pc.equal(batch.column(column), cell), False) for column, cell in mapping.rows.items()
+            ]
+            mine |= True if not masks else reduce(pc.and_, masks).to_numpy(zero_copy_only=False)
+        rows = np.arange(2, batch.num_rows + 2) if numbers is None else np.asarray(numbers)
+        columns = ", ".join(dict.fromkeys(column for mapping in mappings for column in mapping.rows))
+        said = "No mapping writes this row: add a mapping file for it, or correct the cell."
+        return [Issue("error", "not-supported", said, file, row, columns or None) for row in rows[~mine].tolist()]
+
+    def read(
+        self, data: bytes, numbers: Sequence[int], file: str | None, references: References, final: bool = False
+    ) -> ReadBlock:
+        """The rows of a block of NDJSON (compact lines, each with its newline); Issues carry the lines' numbers.
+
+        Lines with references that nothing read so far explains come back to `retry`; with `final` they are errors.
+        """
+
+        lines, issues = self.decoder.decode(data, numbers, file)
+        block = ReadBlock(issues=issues, count=len(lines) + len(issues), broken=len(issues))
+        if not len(lines):
+            return block
+        for kind, places in _by_type(lines):
+            part = lines if len(places) == len(lines) else lines.take(places)
+            self.read_type(kind, part, file, references, final, block)
+        return block
+
+    def read_type(
+        self, kind: str, lines: Lines, file: str | None, references: References, final: bool, block: ReadBlock
+    ) -> None:
+        import numpy as np
+
+        readers = [reader for reader in self.readers.values() if reader.mapping.resource_type == kind]
+        claims = [reader.claims(lines) for reader in readers]
+        claimed = sum(mask.astype(int) for mask in claims) if claims else np.zeros(len(lines), int)
+        self.report_unclaimed(kind, lines, np.flatnonzero(claimed != 1), claimed, file, block)
+        for reader, mask in zip(readers, claims, strict=True):
+            mine = np.flatnonzero(mask & (claimed == 1))
+            if not len(mine):
+                continue
+            part = lines if len(mine) == len(lines) else lines.take(mine)
+            read = reader.read(part, file, references.resolve, final)
+            for learned in read.learned:
+                references.learn(*learned)
+            if reader.mapping.name in self.targets:
+                self.learn(reader.mapping, read, references)
+            block.retry += [(part.text(place) + b"\n", int(part.numbers[place])) for place in read.deferred]
+            block.reads.append(read)
+
+    @staticmethod
+    def learn(mapping: Mapping, read: Read, references: References) -> None:
+        from fhir_ivig.mapping.identity import join_key
+
+        keys = join_key([read.batch.column(name) for name in mapping.key]).to_pylist()
+        for literal, key in zip(read.resources.to_pylist(), keys, strict=True):
+            if key is not None:
+                references.learn(literal, mapping.name, key)
+
+    def report_unclaimed(
+        self, kind: str, lines: Lines, places: np.ndarray, claimed: np.ndarray, file: str | None, block: ReadBlock
+    ) -> None:
+        for place in places.tolist():
+            number = int(lines.numbers[place])
+            block.unclaimed += 1
+            if claimed[place] > 1:
+                said = f"Several mappings claim this {kind}: their `claims` must tell them apart."
+                block.issues.append(Issue("error", "conflict", said, file, number, path=kind))
+            elif kind == "OperationOutcome":
+                block.issues += [issue.at(row=number) for issue in _outcome(lines.text(place), file)]
+            elif not elements(self.mappings.version, kind):
+                said = f"`{kind[:60]}` is no resource type of FHIR {self.mappings.version}."
+                block.issues.append(Issue("error", "structure", said, file, number))
+            else:
+                said = f"No mapping claims this {kind}; it gives no row."
+                block.issues.append(Issue("information", "not-supported", said, file, number, path=kind))
+
+
+def _by_type(lines: Lines) -> Iterable[tuple[str, Any]]:
+    import numpy as np
+
+    if (same := lines.uniform("resourceType")) is not None:
+        return [(_word(same), np.arange(len(lines)))]
+    few = lines.column("resourceType").fill_null('""').dictionary_encode()
+    which = few.indices.to_numpy()
+    return [(_word(text), np.flatnonzero(which == place)) for place, text in enumerate(few.dictionary.to_pylist())]
+
+
+def _word(text: str) -> str:
+    value = strict_json(text)
+    return value if isinstance(value, str) else "?"
+
+
+def _outcome(text: bytes, file: str | None) -> list[Issue]:
+    """The issues of an OperationOutcome that stands where data should."""
+    try:
+        return from_outcome(strict_json(text), file)
+    except (ValueError, AttributeError, TypeError):
+        return [Issue("error", "structure", "This OperationOutcome cannot be read.", file)]
+
+
+def _ordered(loaded: dict[str, Mapping]) -> list[str]:
+    """Names of mappings, those that others refer to first; a missing target or a circle is an error."""
+    issues = [
+        Issue("fatal", "not-found", f"It refers to `{target}`, and there is no such mapping.", mapping.file)
+        for mapping in loaded.values()
+        for target in mapping.targets
+        if target not in loaded
+    ]
+    if issues:
+        raise IssueError(*issues)
+    try:
+        return list(TopologicalSorter({name: mapping.targets for name, mapping in loaded.items()}).static_order())
+    except CycleError as error:
+        named = ", ".join(error.args[1])
+        raise IssueError(Issue("fatal", "structure", f"These mappings refer to each other: {named}.")) from None

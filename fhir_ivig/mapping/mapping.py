@@ -1,0 +1,265 @@
+"""A mapping file: a table's rows on one side, a FHIR resource with holes on the other.
+
+The keys of the file, all checked when it is loaded (https://hl7.org/fhir/R4/ names the elements):
+
+    about      what it is, for people
+    table      the study table that it reads and fills
+    rows       cells that make a row mine, and that I put back: {measure: CK}
+    key        the columns that the resource's identifier and id are made of
+    optional   yes: a row that fills none of my columns but the key gives no resource
+    required   columns that must be filled, besides those that FHIR itself demands
+    either     columns of which exactly one must be filled
+    claims     elements whose constants make a resource mine (default: its type alone)
+    maps       code maps: cell -> what is written, or a list: what is written, then what else is read
+    resource   the resource with holes (see `template`)
+    reads      what else is understood when reading, never written:
+                 element: any                     its constants are not compared
+                 element: [a, b]                  other constants (a Coding may stand for a CodeableConcept)
+                 element: [effectivePeriod.start] for a hole: other elements that may hold its value
+                 quantity: {unit or code: factor} further units, and what to multiply their values by
+
+The identifier `{base}/{mapping}|{key}` and the logical id are added by the engine (see `identity`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from fhir_ivig.issue import Issue, IssueError, failed
+from fhir_ivig.mapping.checker import Checker
+from fhir_ivig.mapping.elements import VERSIONS, Element, elements
+from fhir_ivig.mapping.primitives import fits
+from fhir_ivig.mapping.template import ALSO, Constant, Group, Hole, Items, Template, holes
+from fhir_ivig.yamltext import Node as Yaml
+from fhir_ivig.yamltext import load, plain
+
+KEYS = {"about", "table", "rows", "key", "optional", "required", "either", "claims", "maps", "resource", "reads"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What else is understood for one element when reading."""
+
+    ignored: bool = False
+    constants: tuple[str, ...] = ()
+    patterns: tuple[Template, ...] = ()
+    paths: tuple[tuple[str, ...], ...] = ()
+    units: tuple[tuple[str, Decimal], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A checked mapping file. `reads` is keyed by FHIRPath; `about` is for people."""
+
+    name: str
+    file: str
+    version: str
+    about: str
+    table: str
+    rows: dict[str, str]
+    key: tuple[str, ...]
+    optional: bool
+    required: tuple[str, ...]
+    either: tuple[str, ...]
+    claims: tuple[str, ...]
+    resource: Group
+    reads: dict[str, Reads]
+
+    @property
+    def resource_type(self) -> str:
+        """The type of the resource, such as `Observation`."""
+        return self.resource.type
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that the mapping carries, both ways: key, holes, and the cells of `rows`."""
+        named = (column for hole in holes(self.resource) for column in hole.columns if column[0] != "$")
+        return tuple(dict.fromkeys((*self.key, *named, *self.rows)))
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The mappings that its References point to."""
+        return tuple(dict.fromkeys(hole.target for hole in holes(self.resource) if hole.target))
+
+    def element(self, name: str) -> Element | None:
+        """What FHIR says of a top-level element."""
+        return elements(self.version, self.resource_type).get(name)
+
+
+def load_mapping(path: Path | str, version: str = "R4", name: str | None = None) -> Mapping:
+    """The mapping in a file (`Path`) or a text (`str`, with `name`), checked for a FHIR version.
+
+    Raises IssueError with every problem: file, row (= line) and, within `resource`, FHIRPath.
+    """
+    file = str(path) if isinstance(path, Path) else f"{name}.yaml"
+    if version not in VERSIONS:
+        raise IssueError(Issue("fatal", "not-supported", f"FHIR version {version}: use R4, R4B or R5.", file))
+    name = name or (path.stem if isinstance(path, Path) else "mapping")
+    reader = _Reader(name, file, version, load(path, file))
+    mapping = reader.mapping()
+    if mapping is None or failed(reader.issues):
+        raise IssueError(*reader.issues)
+    return mapping
+
+
+class _Reader:
+    """Reads the one document of a mapping file, gathering `issues`."""
+
+    def __init__(self, name: str, file: str, version: str, root: Yaml) -> None:
+        self.name, self.file, self.version, self.root = name, file, version, root
+        self.issues: list[Issue] = []
+
+    def refuse(self, node: Yaml, text: str, path: str | None = None) -> None:
+        self.issues.append(Issue("fatal", "structure", text, self.file, node.line, path=path))
+
+    def mapping(self) -> Mapping | None:
+        if self.root.kind != "mapping":
+            self.refuse(self.root, "A mapping file is a mapping: table, key, resource ...")
+            return None
+        parts = self.root.value
+        for key in parts.keys() - KEYS:
+            self.refuse(parts[key], f"`{key}` is no key of a mapping file; these are: {', '.join(sorted(KEYS))}.")
+        for key in sorted({"table", "key", "resource"} - parts.keys()):
+            self.refuse(self.root, f"A mapping file needs `{key}`.")
+        if self.issues:
+            return None
+        checker = Checker(self.version, self.file, self.maps())
+        resource = checker.resource(parts["resource"])
+        self.issues += checker.issues
+        if resource is None or self.issues:
+            return None
+        mapping = Mapping(
+            name=self.name,
+            file=self.file,
+            version=self.version,
+            about=self.text("about"),
+            table=self.text("table"),
+            rows={column: self.scalar(cell) for column, cell in self.dictionary("rows").items()},
+            key=self.words("key"),
+            optional=self.text("optional", "no") == "yes",
+            required=self.words("required"),
+            either=self.words("either"),
+            claims=self.words("claims"),
+            resource=resource,
+            reads=dict(self.reads(resource, checker)),
+        )
+        self.issues += checker.issues
+        self.check_columns(mapping)
+        return mapping
+
+    def check_columns(self, mapping: Mapping) -> None:
+        """The columns that `key`, `required`, `either` and `rows` name, and the elements that `claims` names."""
+        filled = {column for hole in holes(mapping.resource) for column in hole.columns}
+        if not mapping.key:
+            self.refuse(self.root.value["key"], "The key needs a column: what makes two rows two resources?")
+        for part in ("required", "either"):
+            for column in getattr(mapping, part):
+                if column not in filled | set(mapping.key):
+                    self.refuse(self.root.value[part], f"`{column}` fills no hole.")
+        for column in mapping.rows.keys() & filled:
+            self.refuse(self.root.value["rows"], f"`{column}` is given by `rows`: it cannot fill a hole too.")
+        for name in mapping.claims:
+            if name not in mapping.resource.members:
+                self.refuse(self.root.value["claims"], f"`{name}` is no element of the template.")
+        if "identifier" in mapping.resource.members and not (mapping.element("identifier") or _MANY).many:
+            self.refuse(self.root.value["resource"], "Its one identifier is made from the key: take it out.")
+
+    def maps(self) -> dict[str, Yaml]:
+        found = self.dictionary("maps")
+        for name, node in list(found.items()):
+            if node.kind != "mapping" or not node.value:
+                self.refuse(node, f"The code map `{name}` is a mapping: cell, then what is written.")
+                del found[name]
+        return found
+
+    def reads(self, resource: Group, checker: Checker) -> Iterator[tuple[str, Reads]]:
+        for dotted, node in self.dictionary("reads").items():
+            path = f"{resource.type}.{dotted}"
+            target = _find(resource, dotted.split("."))
+            if node.kind == "scalar" and node.value == "any":
+                yield path, Reads(ignored=True)
+            elif isinstance(target, Hole) and node.kind == "sequence":
+                yield path, Reads(paths=tuple(tuple(self.scalar(item).split(".")) for item in node.value))
+            elif isinstance(target, Constant) and node.kind == "sequence":
+                yield path, Reads(constants=tuple(self.scalar(item) for item in node.value))
+            elif isinstance(target, Group) and target.type == "Quantity" and node.kind == "mapping":
+                yield path, Reads(units=tuple(self.units(node)))
+            elif (element := _element(self.version, resource.type, dotted)) and node.kind == "sequence":
+                single = replace(element, codes=None)  # a required value set binds what is written
+                patterns = [checker.value(_as_concept(item, element), single, f"{path}{ALSO}") for item in node.value]
+                yield path, Reads(patterns=tuple(pattern for pattern in patterns if pattern is not None))
+            else:
+                self.refuse(node, f"`{dotted}` is not an element that can be read like this.", path)
+
+    def units(self, node: Yaml) -> Iterator[tuple[str, Decimal]]:
+        for unit, factor in node.value.items():
+            text = self.scalar(factor)
+            if fits("decimal", text) and Decimal(text) != 0:
+                yield unit, Decimal(text)
+            else:
+                self.refuse(factor, f"`{text}` is no number to multiply by.")
+
+    def text(self, key: str, default: str = "") -> str:
+        node = self.root.value.get(key)
+        return default if node is None else self.scalar(node)
+
+    def scalar(self, node: Yaml) -> str:
+        if node.kind == "scalar":
+            return str(node.value)
+        self.refuse(node, "One word or text is expected here.")
+        return ""
+
+    def words(self, key: str) -> tuple[str, ...]:
+        node = self.root.value.get(key)
+        if node is None:
+            return ()
+        if node.kind != "sequence":
+            self.refuse(node, f"`{key}` is a list: [a, b].")
+            return ()
+        return tuple(self.scalar(item) for item in node.value)
+
+    def dictionary(self, key: str) -> dict[str, Yaml]:
+        node = self.root.value.get(key)
+        if node is None:
+            return {}
+        if node.kind != "mapping":
+            self.refuse(node, f"`{key}` is a mapping: {{a: b}}.")
+            return {}
+        return dict(node.value)
+
+
+_MANY = Element("identifier", "Identifier", True, False, None, False, ())
+
+
+def _find(node: Template, names: list[str]) -> Template | None:
+    """The node at a dotted path; a list of one item stands for its item."""
+    if isinstance(node, Items):
+        return _find(node.items[0], names) if len(node.items) == 1 else (node if not names else None)
+    if not names:
+        return node
+    member = node.members.get(names[0]) if isinstance(node, Group) else None
+    return _find(member, names[1:]) if member is not None else None
+
+
+def _element(version: str, type_name: str, dotted: str) -> Element | None:
+    """What FHIR says of the element at a dotted path."""
+    element = None
+    for name in dotted.split("."):
+        element = elements(version, type_name).get(name)
+        if element is None:
+            return None
+        type_name = element.type
+    return element
+
+
+def _as_concept(node: Yaml, element: Element) -> Yaml:
+    """A Coding written where a CodeableConcept is due, as that concept."""
+    shown: Any = plain(node)
+    if element.type == "CodeableConcept" and isinstance(shown, dict) and not shown.keys() & {"coding", "text"}:
+        listed = Yaml("sequence", [node], node.line)
+        return Yaml("mapping", {"coding": listed}, node.line)
+    return node

@@ -1,0 +1,118 @@
+"""A resource with holes: the template of a mapping file as a checked tree.
+
+A scalar is a constant or exactly one hole:
+
+    {date}                              the cell of a column
+    {sex via gender}                    the cell through a code map of the file's `maps`
+    {dose * 1000}                       the cell, scaled by a constant
+    {criteria...}, {criteria... via m}  a cell of several words separated by ; one list item for each
+    {subject -> patient}                a Reference to the resource of another mapping that has this key
+    {$mrn_system}                       a parameter of the study; may stand inside other text: {$base}/site
+
+`{{` and `}}` are literal braces. `checker` makes the tree from a file and checks it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from fhir_ivig.mapping.primitives import NUMBER_TYPES
+
+_PARAMETER = re.compile(r"\{\$([A-Za-z_][A-Za-z0-9_]*)\}")
+ALSO = "#"  # marks the path of what is only read, so that it is not taken for the element itself
+SEVERAL = ";"  # what separates the words of a cell that holds several
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A value that is always written: `text` as a person wrote it, parameters still in it."""
+
+    text: str
+    type: str
+    path: str
+    line: int
+
+    def bound(self, parameters: dict[str, str]) -> str:
+        """Its text with the study's parameters filled in."""
+        filled = _PARAMETER.sub(lambda found: parameters[found.group(1)], self.text)
+        return filled.replace("{{", "{").replace("}}", "}")
+
+    def json(self, parameters: dict[str, str]) -> str:
+        """Its JSON token."""
+        text = self.bound(parameters)
+        bare = self.type in NUMBER_TYPES or self.type == "boolean"
+        return text if bare else json.dumps(text, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hole:
+    """A place that a row fills; see the module for what the fields mean. `type` is FHIR's.
+
+    `entries` holds the code map: for each cell the value that is written and, after it, others understood on
+    reading. `codes`, where not empty, are the only cells that a required value set allows.
+    """
+
+    columns: tuple[str, ...]
+    type: str
+    path: str
+    line: int
+    via: str | None = None
+    entries: dict[str, tuple[Template, ...]] = field(default_factory=dict)
+    codes: frozenset[str] = frozenset()
+    factor: Decimal | None = None
+    target: str | None = None
+    repeat: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether the cell's text is the value's text."""
+        return not (self.via or self.factor or self.target or self.repeat)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A JSON object: a resource, backbone element or data type. `required` names its members that FHIR demands."""
+
+    type: str
+    members: dict[str, Template]
+    path: str
+    line: int
+    required: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A JSON array."""
+
+    items: tuple[Template, ...]
+    path: str
+    line: int
+
+
+Template = Constant | Hole | Group | Items
+
+
+def holes(node: Template) -> Iterator[Hole]:
+    """Every hole below a node, in the order of the template."""
+    if isinstance(node, Hole):
+        yield node
+    elif isinstance(node, Group):
+        for member in node.members.values():
+            yield from holes(member)
+    elif isinstance(node, Items):
+        for item in node.items:
+            yield from holes(item)
+
+
+def parameters(node: Template) -> set[str]:
+    """The names of the study parameters that a node asks for."""
+    if isinstance(node, Constant):
+        return set(_PARAMETER.findall(node.text))
+    if isinstance(node, Hole):
+        return {column[1:] for column in node.columns if column.startswith("$")}
+    below = node.members.values() if isinstance(node, Group) else node.items
+    return set().union(*(parameters(child) for child in below))

@@ -1,0 +1,136 @@
+"""Rows to resources: one Arrow join of fragments that were cut when the mapping was bound.
+
+A block of rows goes through in four steps: take the rows that are mine, turn each hole's column into checked JSON
+tokens, withhold the rows in which something is wrong, join constants and tokens. An element whose holes are all
+empty is not written. Nothing is done a row at a time but hashing keys to ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fhir_ivig.issue import Issue
+from fhir_ivig.mapping import identity
+from fhir_ivig.mapping import mapping as language
+from fhir_ivig.mapping.fragments import Fragments
+from fhir_ivig.mapping.template import Group, Hole, Items, Template, holes
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+BLOCK_ROWS = 4096  # rows a join: enough to spread Arrow's overhead, few enough to stay in the cache
+MEMO = 1 << 18  # references remembered before starting anew
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of some rows: rows in = resources + withheld + without, each withheld row with an error Issue.
+
+    `lines` holds one JSON text a resource, each with its newline; `ids` its logical id, `hashes` a number of it to
+    find doubles by, `rows` the row's number. `without` counts rows that an optional mapping had nothing to write for.
+    """
+
+    lines: list[pa.Array] = field(default_factory=list)
+    ids: list[pa.Array] = field(default_factory=list)
+    keys: list[pa.Array] = field(default_factory=list)
+    hashes: list[np.ndarray] = field(default_factory=list)
+    rows: list[np.ndarray] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    withheld: int = 0
+    without: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many resources there are."""
+        return sum(map(len, self.ids))
+
+    def json_lines(self) -> list[str]:
+        """The resources as JSON texts."""
+        return [line.rstrip("\n") for chunk in self.lines for line in chunk.to_pylist()]
+
+    def buffers(self) -> list[memoryview]:
+        """The resources as NDJSON bytes, without a copy."""
+        import numpy as np
+
+        found = []
+        for chunk in self.lines:
+            offsets = np.frombuffer(chunk.buffers()[1], np.int32)
+            found.append(memoryview(chunk.buffers()[2])[offsets[chunk.offset] : offsets[chunk.offset + len(chunk)]])
+        return found
+
+
+class Writer:
+    """A mapping bound to a study, ready to write. `systems` gives for each target mapping its resource type."""
+
+    def __init__(
+        self, mapping: language.Mapping, base: str, parameters: dict[str, str], target_types: Mapping[str, str]
+    ) -> None:
+        self.mapping, self.base, self.parameters, self.target_types = mapping, base, parameters, target_types
+        self.system = identity.identifier_system(base, mapping.name)
+        self.holes = list(dict.fromkeys(holes(mapping.resource)))
+        self.fragments = Fragments(mapping, self.system, parameters)
+        self.references: dict[str, dict[str, str | None]] = {}
+        self.demands = list(_demands(mapping.resource))
+
+    def write(
+        self,
+        batch: pa.RecordBatch,
+        numbers: Sequence[int] | np.ndarray | None = None,
+        file: str | None = None,
+        known: Mapping[str, Collection[str]] | None = None,
+        elsewhere: Collection[str] = (),
+        refused: Collection[int] = (),
+    ) -> Written:
+        """The resources of a batch of string columns (null = empty); rows of other mappings are passed over.
+
+        `numbers` are the rows' numbers for Issues; `known` the keys that References may point to, by mapping;
+        `elsewhere` the columns that other mappings of the table carry; `refused` hashes of ids to withhold.
+        """
+        import numpy as np
+
+        written = Written()
+        rows = np.arange(2, batch.num_rows + 2) if numbers is None else np.asarray(numbers)
+        for start in range(0, batch.num_rows, BLOCK_ROWS):
+            block = batch.slice(start, BLOCK_ROWS)
+            from fhir_ivig.mapping.block import Block
+
+            Block(self, block, rows[start : start + BLOCK_ROWS], file, known or {}, refused).write(written, elsewhere)
+        return written
+
+    def reference(self, hole: Hole, value: str, known: Collection[str] | None) -> str | None:
+        """The inside of a Reference to the resource with this key; None if there is none such."""
+        target = hole.target or ""
+        memo = self.references.setdefault(target, {})
+        if len(memo) > MEMO:
+            memo.clear()
+        if value not in memo:
+            system = identity.identifier_system(self.base, target)
+            literal = f"{self.target_types[target]}/{identity.logical_id(system, value)}"
+            memo[value] = f'"reference":"{literal}","identifier":{{"system":"{system}","value":"{_quoted(value)}"}}'
+        return memo[value] if known is None or value in known else None
+
+
+def _demands(node: Template) -> list[tuple[str, list[Hole], list[Hole]]]:
+    """Elements that may be left out but, once there, need a hole filled: path, all their holes, those demanded."""
+    found = []
+    if isinstance(node, Group):
+        demanded = [
+            child for name, child in node.members.items() if name in node.required and isinstance(child, Hole)
+        ]
+        if demanded:
+            found.append((node.path, list(holes(node)), demanded))
+        for child in node.members.values():
+            found += _demands(child)
+    elif isinstance(node, Items):
+        for child in node.items:
+            found += _demands(child)
+    return found
+
+
+def _quoted(text: str) -> str:
+    import json
+
+    return json.dumps(text, ensure_ascii=False)[1:-1]
