@@ -75,9 +75,7 @@ def _text(source: Path | str, file: str | None) -> str:
         raise IssueError(Issue("fatal", "not-found", f"Cannot read it: {error.strerror}.", file)) from None
     except UnicodeDecodeError as error:
         row = raw[: error.start].count(b"\n") + 1
-        raise IssueError(
-            Issue("fatal", "structure", "This is not UTF-8: save it as UTF-8.", file, row)
-        ) from None
+        raise IssueError(Issue("fatal", "structure", "This is not UTF-8: save it as UTF-8.", file, row)) from None
     except UnicodeEncodeError:
         raise IssueError(Issue("fatal", "structure", "This is not Unicode text.", file)) from None
     if len(raw) > LARGEST:

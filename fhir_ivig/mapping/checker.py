@@ -34,8 +34,8 @@ class Checker:
     def refuse(self, node: Yaml, path: str, text: str, code: Code = "structure") -> None:
         self.issues.append(Issue("fatal", code, text, self.file, node.line, path=path.replace(ALSO, "")))
 
-    def resource(self, node: Yaml) -> Group | None:
-        """A whole resource; `resourceType` says which."""
+    def resource(self, node: Yaml, path: str | None = None) -> Group | None:
+        """A whole resource; `resourceType` says which. `path` is where it is contained."""
         if node.kind != "mapping" or "resourceType" not in node.value:
             self.refuse(node, "", "A resource is a mapping with its `resourceType`.", "required")
             return None
@@ -43,7 +43,7 @@ class Checker:
         if not isinstance(name, str) or not elements(self.version, name):
             self.refuse(node, "", f"`{name}` is no resource type of FHIR {self.version}.", "code-invalid")
             return None
-        return self.group(node, name, name)
+        return self.group(node, name, path or name)
 
     def element(self, node: Yaml, element: Element, path: str) -> Template | None:
         """The value of an element: a list where it repeats."""
@@ -69,7 +69,7 @@ class Checker:
             self.refuse(node, path, f"`{element.name}` is {kind}: this is not its shape.")
             return None
         if element.type == "Resource":
-            return self.resource(node)
+            return self.resource(node, path)
         group = self.group(node, element.type, path)
         if group and element.codes and element.type == "CodeableConcept":
             self.check_codings(node, group, element)

@@ -116,7 +116,7 @@ def describe(version: str, type_name: str) -> dict[str, str]:
     package: Any = fhir.resources if VERSIONS[version] == "R5" else fhir.resources.R4B
     try:
         model = package.get_fhir_model_class(type_name)
-    except (KeyError, LookupError):
+    except (LookupError, ValueError):
         return {}
     found = {}
     for field in model.model_fields.values():

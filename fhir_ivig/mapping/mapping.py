@@ -15,40 +15,29 @@ The keys of the file, all checked when it is loaded (https://hl7.org/fhir/R4/ na
     reads      what else is understood when reading, never written:
                  element: any                     its constants are not compared
                  element: [a, b]                  other constants (a Coding may stand for a CodeableConcept)
-                 element: [effectivePeriod.start] for a hole: other elements that may hold its value
+                 element: [effectivePeriod.start] for a hole: another element that may hold its value
+                 element: {instead: {other: ...}} other elements of the resource that may stand for this one: templates
+                                                  with holes of their own for the same columns
                  quantity: {unit or code: factor} further units, and what to multiply their values by
+               (each use of it but `any` is told in an information Issue)
 
 The identifier `{base}/{mapping}|{key}` and the logical id are added by the engine (see `identity`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fhir_ivig.issue import Issue, IssueError, failed
 from fhir_ivig.mapping.checker import Checker
 from fhir_ivig.mapping.elements import VERSIONS, Element, elements
-from fhir_ivig.mapping.primitives import fits
-from fhir_ivig.mapping.template import ALSO, Constant, Group, Hole, Items, Template, holes
+from fhir_ivig.mapping.reads import Reads, ReadsReader
+from fhir_ivig.mapping.template import Group, holes
 from fhir_ivig.yamltext import Node as Yaml
-from fhir_ivig.yamltext import load, plain
+from fhir_ivig.yamltext import load
 
 KEYS = {"about", "table", "rows", "key", "optional", "required", "either", "claims", "maps", "resource", "reads"}
-
-
-@dataclass(frozen=True, slots=True)
-class Reads:
-    """What else is understood for one element when reading."""
-
-    ignored: bool = False
-    constants: tuple[str, ...] = ()
-    patterns: tuple[Template, ...] = ()
-    paths: tuple[tuple[str, ...], ...] = ()
-    units: tuple[tuple[str, Decimal], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +134,7 @@ class _Reader:
             either=self.words("either"),
             claims=self.words("claims"),
             resource=resource,
-            reads=dict(self.reads(resource, checker)),
+            reads=dict(ReadsReader(resource, checker, self.refuse).all(self.dictionary("reads"))),
         )
         self.issues += checker.issues
         self.check_columns(mapping)
@@ -175,33 +164,6 @@ class _Reader:
                 self.refuse(node, f"The code map `{name}` is a mapping: cell, then what is written.")
                 del found[name]
         return found
-
-    def reads(self, resource: Group, checker: Checker) -> Iterator[tuple[str, Reads]]:
-        for dotted, node in self.dictionary("reads").items():
-            path = f"{resource.type}.{dotted}"
-            target = _find(resource, dotted.split("."))
-            if node.kind == "scalar" and node.value == "any":
-                yield path, Reads(ignored=True)
-            elif isinstance(target, Hole) and node.kind == "sequence":
-                yield path, Reads(paths=tuple(tuple(self.scalar(item).split(".")) for item in node.value))
-            elif isinstance(target, Constant) and node.kind == "sequence":
-                yield path, Reads(constants=tuple(self.scalar(item) for item in node.value))
-            elif isinstance(target, Group) and target.type == "Quantity" and node.kind == "mapping":
-                yield path, Reads(units=tuple(self.units(node)))
-            elif (element := _element(self.version, resource.type, dotted)) and node.kind == "sequence":
-                single = replace(element, codes=None)  # a required value set binds what is written
-                patterns = [checker.value(_as_concept(item, element), single, f"{path}{ALSO}") for item in node.value]
-                yield path, Reads(patterns=tuple(pattern for pattern in patterns if pattern is not None))
-            else:
-                self.refuse(node, f"`{dotted}` is not an element that can be read like this.", path)
-
-    def units(self, node: Yaml) -> Iterator[tuple[str, Decimal]]:
-        for unit, factor in node.value.items():
-            text = self.scalar(factor)
-            if fits("decimal", text) and Decimal(text) != 0:
-                yield unit, Decimal(text)
-            else:
-                self.refuse(factor, f"`{text}` is no number to multiply by.")
 
     def text(self, key: str, default: str = "") -> str:
         node = self.root.value.get(key)
@@ -233,33 +195,3 @@ class _Reader:
 
 
 _MANY = Element("identifier", "Identifier", True, False, None, False, ())
-
-
-def _find(node: Template, names: list[str]) -> Template | None:
-    """The node at a dotted path; a list of one item stands for its item."""
-    if isinstance(node, Items):
-        return _find(node.items[0], names) if len(node.items) == 1 else (node if not names else None)
-    if not names:
-        return node
-    member = node.members.get(names[0]) if isinstance(node, Group) else None
-    return _find(member, names[1:]) if member is not None else None
-
-
-def _element(version: str, type_name: str, dotted: str) -> Element | None:
-    """What FHIR says of the element at a dotted path."""
-    element = None
-    for name in dotted.split("."):
-        element = elements(version, type_name).get(name)
-        if element is None:
-            return None
-        type_name = element.type
-    return element
-
-
-def _as_concept(node: Yaml, element: Element) -> Yaml:
-    """A Coding written where a CodeableConcept is due, as that concept."""
-    shown: Any = plain(node)
-    if element.type == "CodeableConcept" and isinstance(shown, dict) and not shown.keys() & {"coding", "text"}:
-        listed = Yaml("sequence", [node], node.line)
-        return Yaml("mapping", {"coding": listed}, node.line)
-    return node

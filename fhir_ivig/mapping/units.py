@@ -7,29 +7,39 @@ units (`[iU]`, `[IU]`, `[arb'U]`, `{score}`) convert to nothing but themselves, 
 from __future__ import annotations
 
 import re
-from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 UCUM = "http://unitsofmeasure.org"
-_EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
+_EXACT = Context(prec=200, Emin=-400, Emax=400, traps=[Inexact, InvalidOperation])
+_LONGEST = 100  # no UCUM code is longer, and a parser should not be given what is
 _TRUSTED = 20  # pint computes with 28 digits: a factor that needs them all was rounded
 _ARBITRARY = re.compile(r"\[(iU|IU|arb'U|USP'U|GPL'U|MPL'U|APL'U|beth'U|anti'Xa'U|todd'U|dye'U|smgy'U|bdsk'U|ka'U)\]")
 
 
 def times(text: str, factor: Decimal) -> str:
-    """A decimal's text times an exact factor, without an exponent; the text itself when the factor is 1."""
+    """A decimal's text times an exact factor, without an exponent; the text itself when the factor is 1.
+
+    DecimalException where that takes more than 200 digits. A factor adds no digits of its own (`1.02` times 1E+3 is
+    `1020`, not `1020.00`), and takes none away.
+    """
     if factor == 1:
         return text
     return format(_EXACT.multiply(Decimal(text), factor), "f")
 
 
-@cache
+@lru_cache(maxsize=4096)
 def factor(given: str, wanted: str) -> Decimal | None:
-    """What to multiply a value in `given` by to have it in `wanted`; None where that is not exact or has no sense."""
+    """What to multiply a value in `given` by to have it in `wanted`, without zeros at its end (60 is `6E+1`).
+
+    None where that is not exact or has no sense.
+    """
     if given == wanted:
         return Decimal(1)
+    if len(given) > _LONGEST:
+        return None
     if _ARBITRARY.search(given) or _ARBITRARY.search(wanted) or "{" in given or "{" in wanted:
         return None
     try:
@@ -40,10 +50,8 @@ def factor(given: str, wanted: str) -> Decimal | None:
             return None
         exact = Fraction(one) * Fraction(unit.magnitude) / Fraction(target.magnitude)
         found = _EXACT.divide(Decimal(exact.numerator), Decimal(exact.denominator))
-        return found if len(found.as_tuple().digits) <= _TRUSTED else None
-    except DecimalException:
-        return None
-    except Exception:
+        return found.normalize() if len(found.as_tuple().digits) <= _TRUSTED else None
+    except Exception:  # whatever the parser makes of a text that is no UCUM code
         return None
 
 

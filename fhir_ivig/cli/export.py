@@ -1,0 +1,55 @@
+"""fhir-ivig export"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fhir_ivig.cli.show import (
+    Progress,
+    command,
+    counted,
+    finish,
+    json_option,
+    show_issues,
+    study_argument,
+    study_file,
+    version_option,
+)
+
+
+@click.command()
+@study_argument
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write, whole or not at all.")
+@version_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["ndjson", "bundle"]),
+    default="ndjson",
+    show_default=True,
+    help="One NDJSON file a resource type, or transaction Bundles.",
+)
+@json_option
+def export(study: Path, out: Path, fhir_version: str | None, form: str, as_json: bool) -> None:
+    """Write a study's tables as FHIR files.
+
+    Rows in which something is wrong are withheld, each with an Issue in OUT/issues.ndjson; the exit code is then 1.
+
+    \b
+    Examples:
+      fhir-ivig export study.yaml --out fhir
+      fhir-ivig export study.yaml --out fhir5 --fhir-version R5 --format bundle
+    """
+    with command(as_json):
+        from fhir_ivig.study.study import Study
+        from fhir_ivig.sync.export import export as run
+
+        progress = Progress()
+        found = run(Study.load(study_file(study)), out, version=fhir_version, form=form, progress=progress)
+        progress.end()
+        show_issues(found.log.first, sum(found.log.counts.values()))
+        said = f"{out}: {found.resources.total()} resources from {counted(found.rows.items())}; "
+        said += f"{found.withheld.total()} withheld."
+        finish(found.complete, said, found.as_dict(), as_json)

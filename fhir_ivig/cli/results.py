@@ -1,0 +1,45 @@
+"""Results as a table for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+
+from fhir_ivig.endpoints.result import Result
+
+HEAD = ("endpoint", "population", "statistic", "n", "ours", "interval", "p", "published", "")
+
+
+def results_table(results: Iterable[Result]) -> str:
+    """One line a result; evidence on single persons is left to --json."""
+    rows: list[Sequence[str]] = [HEAD]
+    for result in results:
+        if result.subject is not None:
+            continue
+        decimals = len(result.published.partition(".")[2]) if result.published else None
+        mark = {True: "equal", False: "DIFFERS", None: ""}[result.agrees]
+        rows.append(
+            (
+                result.endpoint,
+                result.population,
+                result.statistic,
+                "" if result.n is None else str(result.n),
+                _rounded(result.estimate, decimals) + (f" {result.unit}" if result.unit else ""),
+                "" if result.low is None else f"{_rounded(result.low, None)} to {_rounded(result.high, None)}",
+                "" if result.p is None else "<0.0001" if result.p < 0.0001 else f"{result.p:.4f}",
+                result.published or "",
+                mark or (result.warnings[0] if result.estimate is None and result.warnings else ""),
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _rounded(number: Decimal | None, decimals: int | None) -> str:
+    """A number rounded half up to so many decimals: those of the published figure, else two where it has more."""
+    if number is None:
+        return "not evaluable"
+    places = decimals if decimals is not None else min(2, max(0, -int(number.as_tuple().exponent)))
+    return str(number.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP))

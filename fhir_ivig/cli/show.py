@@ -1,0 +1,111 @@
+"""What every command shows: Issues and counts on stderr, data on stdout, an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from fhir_ivig.issue import Issue, IssueError, to_outcome
+
+DONE, PARTIAL, NOTHING = 0, 1, 3
+SHOWN = 20  # Issues on the screen; all of them are in the output's issues.ndjson
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+version_option = click.option(
+    "--fhir-version",
+    type=click.Choice(["R4", "R4B", "R5"]),
+    help="FHIR version; the study's own if not given.",
+)
+
+
+def study_argument(command: _F) -> _F:
+    """A study: its study.yaml, or the folder that holds it."""
+    return click.argument("study", type=click.Path(path_type=Path))(command)
+
+
+def study_file(path: Path) -> Path:
+    """The study.yaml that a path means."""
+    return path / "study.yaml" if path.is_dir() else path
+
+
+@contextmanager
+def command(as_json: bool = False) -> Iterator[None]:
+    """Turns what stops a command into Issues and exit code 3; nothing gets through as a traceback."""
+    try:
+        sys.meta_path.insert(0, _WithoutPandas)
+        yield
+    except IssueError as error:
+        if as_json:
+            click.echo(json.dumps(to_outcome(error.issues), ensure_ascii=False))
+        show_issues(error.issues)
+        sys.exit(NOTHING)
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        sys.exit(NOTHING)
+    except OSError as error:
+        show_issues([Issue("fatal", "no-store", f"{error.strerror or error}.", error.filename)])
+        sys.exit(NOTHING)
+
+
+class _WithoutPandas:
+    """Keeps pyarrow from importing pandas, which it does to look at values and which takes longer than a small study.
+
+    No command uses pandas; a program that has imported it already keeps it.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("the command line does without pandas", name=name)
+
+
+def show_issues(issues: Sequence[Issue], total: int | None = None) -> None:
+    """The worst Issues first, on stderr."""
+    order = ("fatal", "error", "warning", "information")
+    ranked = sorted(issues, key=lambda issue: order.index(issue.severity))
+    for issue in ranked[:SHOWN]:
+        colour = {"fatal": "red", "error": "red", "warning": "yellow"}.get(issue.severity)
+        click.secho(str(issue), fg=colour, err=True)
+    hidden = (total if total is not None else len(ranked)) - min(len(ranked), SHOWN)
+    if hidden > 0:
+        click.echo(f"... and {hidden} more", err=True)
+
+
+def finish(complete: bool, said: str, result: dict[str, Any], as_json: bool) -> NoReturn:
+    """Print the result and leave with the exit code that fits."""
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False, indent=2))
+    else:
+        click.echo(said, err=True)
+    sys.exit(DONE if complete else PARTIAL)
+
+
+def counted(counts: Iterable[tuple[str, int]]) -> str:
+    """`335 assessments, 12 subjects`, without what there is none of."""
+    return ", ".join(f"{count} {name}" for name, count in counts if count) or "nothing"
+
+
+class Progress:
+    """One line on stderr that follows the work, where stderr is a terminal."""
+
+    def __init__(self) -> None:
+        self.on = sys.stderr.isatty()
+
+    def __call__(self, name: str, *counts: int) -> None:
+        if self.on:
+            shown = " of ".join(f"{count:,}" for count in counts)
+            sys.stderr.write(f"\r\x1b[K{name}: {shown}")
+            sys.stderr.flush()
+
+    def end(self) -> None:
+        """Take the line away."""
+        if self.on:
+            sys.stderr.write("\r\x1b[K")

@@ -1,0 +1,91 @@
+"""Whether a server already holds a resource: its meaning compared, not its bytes.
+
+Not compared: what is the server's own (`meta.versionId`, `lastUpdated`, `source`), tags, security labels, profiles
+and a narrative that it added, the order of elements in an object, absolute and relative form of a reference to the
+same server. Numbers are compared by value and by digits after the point, as FHIR's decimal has precision
+(https://hl7.org/fhir/R4/datatypes.html#decimal): 1.0E2 is 100, but 10.50 is not 10.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+_SERVERS_OWN = {"versionId", "lastUpdated", "source"}
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Paths of what differs: in `content`, or only in the digits of a decimal, such as 10.50 that came back as 10.5.
+
+    `exact` is whether theirs shows a decimal with a trailing zero after the point that no binary number keeps: then
+    whoever stores it keeps decimals as written, and a difference in digits is somebody's change.
+    """
+
+    content: list[str] = field(default_factory=list)
+    digits: list[str] = field(default_factory=list)
+    exact: bool = False
+
+
+def compare(ours: bytes, theirs: bytes, base: str = "") -> Comparison:
+    """How `theirs`, from the server at `base`, differs from `ours`; ValueError when either is no JSON object."""
+    mine, other = _decoder.decode(ours), _decoder.decode(theirs)
+    if not isinstance(mine, dict) or not isinstance(other, dict):
+        raise ValueError("a resource is a JSON object")
+    found = Comparison()
+    _compare_meta(mine.pop("meta", {}), other.pop("meta", {}), found)
+    if "text" not in mine:
+        other.pop("text", None)
+    _walk(mine, other, str(mine.get("resourceType", "")), base + "/" if base else "", found)
+    return found
+
+
+def _compare_meta(mine: Any, other: Any, found: Comparison) -> None:
+    """What we wrote in `meta` must be there; what else is there is the server's."""
+    if not isinstance(mine, dict) or not isinstance(other, dict):
+        found.content.append("meta")
+        return
+    for key, value in mine.items():
+        if isinstance(value, list) and isinstance(other.get(key), list):
+            missing = [item for item in value if item not in other[key]]
+        else:
+            missing = [] if value == other.get(key) or key in _SERVERS_OWN else [value]
+        if missing:
+            found.content.append(f"meta.{key}")
+
+
+def _walk(mine: Any, other: Any, path: str, base: str, found: Comparison) -> None:
+    if isinstance(mine, dict) and isinstance(other, dict):
+        for key in mine.keys() | other.keys():
+            _walk(mine.get(key), other.get(key), f"{path}.{key}", base, found)
+    elif isinstance(mine, list) and isinstance(other, list) and len(mine) == len(other):
+        for number, (left, right) in enumerate(zip(mine, other, strict=True)):
+            _walk(left, right, f"{path}[{number}]", base, found)
+    elif _is_number(mine) and _is_number(other):
+        _walk_numbers(Decimal(mine), Decimal(other), path, found)
+    elif isinstance(other, str) and base and path.endswith(".reference"):
+        if other.removeprefix(base) != (mine.removeprefix(base) if isinstance(mine, str) else mine):
+            found.content.append(path)
+    elif type(mine) is not type(other) or mine != other:
+        found.content.append(path)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def _walk_numbers(mine: Decimal, other: Decimal, path: str, found: Comparison) -> None:
+    decimals = _decimals(other)
+    found.exact = found.exact or (decimals > 1 and other.as_tuple().digits[-1] == 0)
+    if mine == other and _decimals(mine) == decimals:
+        return
+    (found.digits if float(mine) == float(other) else found.content).append(path)
+
+
+def _decimals(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0

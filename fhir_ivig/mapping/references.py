@@ -1,0 +1,46 @@
+"""Who is meant: what resources read so far tell of literal references and of other systems' identifiers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A cell to be found out: part `part` of the key of the resource of mapping `target` that `name` stands for.
+
+    `name` is a literal reference (`Patient/1`) or somebody else's identifier (`https://hospital/mrn|0041873`).
+    """
+
+    name: str
+    target: str
+    part: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a line tells: `name` stands for the resource of mapping `target` whose identifier value is `value`."""
+
+    name: str
+    target: str
+    value: str
+    number: int
+
+
+class References:
+    """What names stand for, in all that was read so far."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[str, str], str] = {}
+
+    def learn(self, told: Told) -> str | None:
+        """Remember it. If something else was told before, nothing is known any more: then what that was."""
+        before = self.values.setdefault((told.name, told.target), told.value)
+        if before == told.value:
+            return None
+        self.values[told.name, told.target] = ""
+        return before
+
+    def resolve(self, name: str, mapping: str) -> str | None:
+        """The identifier value of what a name stands for, if it is known to be of this mapping."""
+        return self.values.get((name, mapping)) or None

@@ -1,0 +1,47 @@
+"""All tables of a study at once, with the resources behind their rows: what endpoints are computed from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fhir_ivig.issue import Issue
+from fhir_ivig.study.study import Study
+from fhir_ivig.study.tables import read_table
+from fhir_ivig.study.writing import read_written
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def load_tables(study: Study, folder: Path) -> tuple[dict[str, pa.Table], dict[str, pa.Array], list[Issue]]:
+    """The study's tables as they stand in `folder`, the references of `resources/<table>.csv` row by row, and Issues.
+
+    Rows in which something is wrong are left out of both.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    study = replace(study, path=folder / "study.yaml")
+    tables: dict[str, pa.Table] = {}
+    resources: dict[str, pa.Array] = {}
+    issues: list[Issue] = []
+    for name in study.tables:
+        blocks = list(read_table(study, name))
+        issues += [issue for block in blocks for issue in block.issues]
+        if not blocks:
+            continue
+        tables[name] = pa.Table.from_batches([block.batch for block in blocks])
+        beside = next(
+            (path for path in folder.glob(f"resources/{name}.*") if path.suffix in (".csv", ".parquet")), None
+        )
+        if beside is not None:
+            column = read_written(beside).column("resource").combine_chunks()
+            places = np.concatenate([block.numbers for block in blocks]) - 2
+            if len(places) and places.max() < len(column):
+                resources[name] = column.take(pa.array(places))
+            else:
+                said = "It has not a line for each row of the table: the rows' resources are not known."
+                issues.append(Issue("warning", "incomplete", said, str(beside)))
+    return tables, resources, issues

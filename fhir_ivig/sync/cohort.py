@@ -1,0 +1,104 @@
+"""A study to a server and back: what the other files of this room do, in one call each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from fhir_ivig.issue import Issue, failed
+from fhir_ivig.study.study import Study
+from fhir_ivig.sync.export import bind, export
+from fhir_ivig.sync.searches import searches
+from fhir_ivig.sync.tabulate import Tabulated, tabulate_into
+from fhir_ivig.sync.whole import whole_folder
+
+
+@dataclass(slots=True)
+class PushedStudy:
+    """How many resources were created, updated, unchanged and failed, and how many rows were withheld before."""
+
+    created: int
+    updated: int
+    unchanged: int
+    failed: int
+    withheld: int
+    issues: list[Issue] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything in the study is at the target."""
+        return not self.failed and not self.withheld and not failed(self.issues)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        counts = {name: getattr(self, name) for name in ("created", "updated", "unchanged", "failed", "withheld")}
+        return {**counts, "issues": [issue.as_dict() for issue in self.issues]}
+
+
+def push_study(
+    study: Study,
+    target: str,
+    *,
+    version: str | None = None,
+    token: str | None = None,
+    progress: Callable[..., None] | None = None,
+) -> PushedStudy:
+    """Send a study's tables to a FHIR server (its base URL) or an NDJSON folder. See `export` and `push`.
+
+    Rows in which something is wrong are withheld; the rest is sent.
+    """
+    from fhir_ivig.sync.push import push
+
+    with TemporaryDirectory(prefix="fhir-ivig-") as folder:
+        exported = export(study, Path(folder) / "fhir", version=version, progress=progress)
+        pushed = push(Path(folder) / "fhir", target, token=token, on_progress=progress)
+    return PushedStudy(
+        created=pushed.created,
+        updated=pushed.updated,
+        unchanged=pushed.unchanged,
+        failed=pushed.failed,
+        withheld=exported.withheld.total(),
+        issues=[*exported.log.first, *pushed.issues],
+    )
+
+
+def pull_study(
+    study: Study,
+    source: str,
+    out: Path,
+    *,
+    version: str | None = None,
+    token: str | None = None,
+    progress: Callable[..., None] | None = None,
+) -> Tabulated:
+    """Fetch a study from a FHIR server (its base URL) or a folder: `out/fhir` as received, the tables in `out`.
+
+    The rows are sorted by key, so equal studies give equal files. `out` has a study.yaml, which makes it a study
+    again. `manifest.json` says under `complete` whether anything is missing.
+    """
+    from fhir_ivig.sync.pull import pull
+
+    bound = bind(study, version)
+    with whole_folder(out) as part:
+        pulled = pull(source, searches(bound), part / "fhir", token=token, filter_here=True, on_progress=progress)
+        found = tabulate_into(part, [part / "fhir"], study, bound, sort=True, issues=pulled.issues, progress=progress)
+        write_study(study, out, part, list(found.rows))
+    return found
+
+
+def write_study(study: Study, out: Path, folder: Path, tables: list[str]) -> None:
+    """The study.yaml of canonical tables that will stand in `out`: the same study, its tables as they are there."""
+    import yaml
+
+    from fhir_ivig.yamltext import load, plain
+
+    text = plain(load(study.path))
+    text["tables"] = {table: {} for table in tables if table != "studies"}
+    text["fhir_version"] = study.fhir_version
+    if study.mappings:
+        text["mappings"] = [os.path.relpath(mapping, out) for mapping in study.mappings]
+    (folder / "study.yaml").write_text(yaml.safe_dump(text, sort_keys=False, allow_unicode=True), "utf-8")

@@ -1,0 +1,182 @@
+"""A study's tables as FHIR, in a folder of NDJSON: one file a resource type, as the Bulk Data guide lays it out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.mapping.collection import Bound, Mappings
+from fhir_ivig.study.study import Study
+from fhir_ivig.sync.issues import IssueLog
+from fhir_ivig.sync.whole import MARKER, whole_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fhir_ivig.study.tables import Rows
+
+Progress = Callable[[str, int], None]
+
+
+@dataclass(slots=True)
+class Exported:
+    """What an export did: `rows` read by table, `resources` written by mapping, rows `withheld` for an error.
+
+    `without` counts rows that an optional mapping had nothing to write for. `refused` are identities that several
+    rows share: all of those rows are withheld.
+    """
+
+    rows: Counter[str] = field(default_factory=Counter)
+    resources: Counter[str] = field(default_factory=Counter)
+    withheld: Counter[str] = field(default_factory=Counter)
+    without: Counter[str] = field(default_factory=Counter)
+    log: IssueLog = field(default_factory=IssueLog)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row became what it should."""
+        return not self.log.failed
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "complete": self.complete,
+            "rows": self.rows,
+            "resources": self.resources,
+            "withheld": +self.withheld,
+            "issues": self.log.counts,
+        }
+
+
+def bind(study: Study, version: str | None = None) -> Bound:
+    """The study's mappings, shipped and its own, bound to it. IssueError if one is wrong or fits no table."""
+    mappings = Mappings.load(version or study.fhir_version, study.mappings)
+    issues = [
+        Issue("fatal", "not-found", f"`{column}` is no column of the table {mapping.table}.", mapping.file)
+        for mapping in mappings.by_name.values()
+        for column in mapping.columns
+        if mapping.table not in study.dictionary or column not in study.dictionary[mapping.table].columns
+    ]
+    if issues:
+        raise IssueError(*issues)
+    return mappings.bind(study.base, {"study": study.study, **study.parameters})
+
+
+def export(
+    study: Study,
+    out: Path | None,
+    *,
+    version: str | None = None,
+    form: str = "ndjson",
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the study's tables as FHIR of `version` (R4, R4B, R5; the study's own if None) into the folder `out`.
+
+    `form` is `ndjson` or `bundle` (transaction Bundles that may be posted as they are). Rows in which something is
+    wrong are withheld, each with an error Issue; all Issues are in `issues.ndjson` too. With `out` None nothing is
+    written: a check. `progress` is told each table and how many of its rows were read.
+
+    Rows that share a key are only known when all are read: then everything is written anew without them.
+    """
+    bound = bind(study, version)
+    if out is None:
+        return _twice(study, bound, None, progress)
+    with whole_folder(out) as part:
+        exported = _twice(study, bound, part, progress)
+        if form == "bundle":
+            from fhir_ivig.sync.bundles import to_bundles
+
+            to_bundles(part)
+        manifest = {"study": study.study, "fhirVersion": bound.mappings.version, **exported.as_dict()}
+        (part / MARKER).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+    return exported
+
+
+def _twice(study: Study, bound: Bound, folder: Path | None, progress: Progress | None) -> Exported:
+    first = _Run(study, bound, folder, {})
+    exported = first.run(progress)
+    doubles = {name: found for name, parts in first.hashes.items() if len(found := _doubles(parts))}
+    return _Run(study, bound, folder, doubles).run(progress) if doubles else exported
+
+
+def _doubles(parts: list[np.ndarray]) -> set[int]:
+    """The numbers that occur more than once."""
+    import numpy as np
+
+    every = np.sort(np.concatenate(parts))
+    return set(every[1:][every[1:] == every[:-1]].tolist())
+
+
+class _Run:
+    """One pass over all tables."""
+
+    def __init__(self, study: Study, bound: Bound, folder: Path | None, refused: dict[str, set[int]]) -> None:
+        self.study, self.bound, self.folder, self.refused = study, bound, folder, refused
+        self.known: dict[str, set[str]] = {name: set() for name in bound.targets}
+        self.hashes: dict[str, list[np.ndarray]] = {}
+        self.files: dict[str, IO[bytes]] = {}
+
+    def run(self, progress: Progress | None) -> Exported:
+        from fhir_ivig.study.tables import read_table
+
+        exported = Exported(log=IssueLog(self.folder / "issues.ndjson" if self.folder else None))
+        with ExitStack() as stack:
+            stack.callback(exported.log.close)
+            for table in table_order(self.bound.mappings):
+                for rows in read_table(self.study, table):
+                    self.write(rows, exported, stack)
+                    if progress:
+                        progress(table, exported.rows[table])
+        return exported
+
+    def write(self, rows: Rows, exported: Exported, stack: ExitStack) -> None:
+        """The resources of some rows, mapping by mapping, those that others refer to first."""
+        mappings = self.bound.mappings
+        exported.rows[rows.table] += rows.batch.num_rows + rows.withheld
+        exported.withheld[rows.table] += rows.withheld
+        exported.log.add(rows.issues)
+        for mapping in mappings.tables.get(rows.table, []):
+            written = self.bound.writers[mapping.name].write(
+                rows.batch,
+                rows.numbers,
+                rows.file,
+                self.known,
+                mappings.elsewhere(mapping),
+                self.refused.get(mapping.name, ()),
+            )
+            exported.log.add(written.issues)
+            exported.resources[mapping.name] += written.count
+            exported.withheld[mapping.name] += written.withheld
+            exported.without[mapping.name] += written.without
+            self.hashes.setdefault(mapping.name, []).extend(written.hashes)
+            if mapping.name in self.known:
+                self.known[mapping.name].update(*(keys.to_pylist() for keys in written.keys))
+            if self.folder:
+                file = self.file(mapping.resource_type, stack)
+                for buffer in written.buffers():
+                    file.write(buffer)
+        unmapped = self.bound.unmapped(mappings.tables.get(rows.table, []), rows.batch, rows.numbers, rows.file)
+        exported.withheld[rows.table] += len(unmapped)
+        exported.log.add(unmapped)
+
+    def file(self, resource_type: str, stack: ExitStack) -> Any:
+        if resource_type not in self.files and self.folder:
+            path = self.folder / f"{resource_type}.ndjson"
+            self.files[resource_type] = stack.enter_context(path.open("wb"))
+        return self.files[resource_type]
+
+
+def table_order(mappings: Mappings) -> Iterable[str]:
+    """The tables, those whose resources others refer to first."""
+    graph = {
+        table: {mappings.by_name[target].table for mapping in found for target in mapping.targets} - {table}
+        for table, found in mappings.tables.items()
+    }
+    return TopologicalSorter(graph).static_order()

@@ -1,0 +1,179 @@
+"""Rows read from resources, gathered into tables.
+
+A table's rows come from one mapping each (an assessment from the mapping of its measure) and are written as they
+come; or several mappings share them (a subject from Patient and Condition) and they are joined by key at the end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from fhir_ivig.issue import Issue
+from fhir_ivig.mapping.collection import Mappings
+from fhir_ivig.mapping.identity import join_key
+from fhir_ivig.sync.joining import join_rows, resolve_doubles, sorted_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from fhir_ivig.mapping.reading import Read
+    from fhir_ivig.study.study import Study
+
+RESOURCE = "resource"  # the column of `resources/<table>.csv`
+
+
+class Gathering:
+    """The tables on their way to a folder. `rows` counts what each has in the end."""
+
+    def __init__(self, study: Study, mappings: Mappings, folder: Path, form: str, sort: bool) -> None:
+        self.study, self.mappings, self.folder, self.form, self.sort = study, mappings, folder, form, sort
+        self.rows: Counter[str] = Counter()
+        self.kept: dict[str, list[pa.RecordBatch]] = {}
+        self.written: dict[str, _Table] = {}
+        self.keys: dict[str, list[np.ndarray]] = {}
+        self.issues: list[Issue] = []
+        (folder / "resources").mkdir(mode=0o700)
+
+    def add(self, read: Read, file: str) -> None:
+        """Take the rows of one mapping in one block."""
+        import pyarrow as pa
+
+        if not read.batch.num_rows:
+            return
+        table = self.mappings.by_name[read.mapping].table
+        columns = list(self.study.dictionary[table].columns)
+        cells = [
+            read.batch.column(name) if name in read.batch.schema.names else pa.nulls(read.batch.num_rows, pa.string())
+            for name in columns
+        ]
+        batch = pa.RecordBatch.from_arrays([*cells, read.resources], [*columns, RESOURCE])
+        if self.sort or self.shared(table):
+            self.kept.setdefault(table, []).append(batch)
+            return
+        whole = batch
+        if table == "assessments" and batch.column("visit").null_count:
+            import pyarrow.compute as pc
+
+            lacking = batch.column("visit").is_null()
+            self.kept.setdefault(table, []).append(batch.filter(lacking))
+            whole = batch.filter(pc.invert(lacking))
+        self.write(table, whole)
+
+    def shared(self, table: str) -> bool:
+        """Whether several mappings give parts of the same rows."""
+        found = self.mappings.tables[table]
+        return len(found) > 1 and not all(mapping.rows for mapping in found)
+
+    def write(self, table: str, batch: pa.RecordBatch) -> None:
+        import numpy as np
+
+        keys = join_key([batch.column(name).fill_null("") for name in self.study.dictionary[table].key])
+        hashes = np.fromiter(map(hash, keys.to_pylist()), np.int64, len(keys))
+        self.keys.setdefault(table, []).append(hashes)
+        if table not in self.written:
+            self.written[table] = _Table(self.folder, table, self.form)
+        self.written[table].write(batch)
+        self.rows[table] += batch.num_rows
+
+    def finish(self) -> list[Issue]:
+        """Write what was kept, look for doubled keys, and say what was found."""
+        for table, batches in self.kept.items():
+            self.settle(table, batches)
+        for table, found in self.written.items():
+            found.close()
+            if self.doubled(table):
+                self.mend(table)
+        return self.issues
+
+    def settle(self, table: str, batches: list[pa.RecordBatch]) -> None:
+        """Rows that could not be written as they came: joined, their visits assigned, sorted."""
+        import pyarrow as pa
+
+        rows = pa.Table.from_batches(batches).combine_chunks()
+        description = self.study.dictionary[table]
+        if self.shared(table):
+            rows, issues = join_rows(rows, description.key, table)
+            self.issues += issues
+        if table == "assessments":
+            rows = self.assign_visits(rows)
+        if self.sort:
+            rows = sorted_rows(rows, description.key, self.study)
+        for batch in rows.to_batches():
+            self.write(table, batch)
+
+    def assign_visits(self, rows: pa.Table) -> pa.Table:
+        """The visit from the day, where the resource names none."""
+        import numpy as np
+        import pyarrow as pa
+
+        from fhir_ivig.study.visits import assign_visits, first_days
+
+        if not rows.column("visit").null_count:
+            return rows
+        courses = self.kept.get("courses", [])
+        numbers = np.arange(2, rows.num_rows + 2)
+        found = []
+        firsts = first_days(courses)
+        for batch in rows.to_batches():
+            assigned, issues = assign_visits(self.study, batch, firsts, numbers[: batch.num_rows], "assessments")
+            numbers = numbers[batch.num_rows :]
+            self.issues += issues
+            found.append(assigned)
+        return pa.Table.from_batches(found)
+
+    def doubled(self, table: str) -> bool:
+        """Whether two rows may have the same key."""
+        import numpy as np
+
+        every = np.sort(np.concatenate(self.keys[table]))
+        return bool((every[1:] == every[:-1]).any())
+
+    def mend(self, table: str) -> None:
+        """Equal rows that came twice become one; rows with one key and other content are kept, with an error."""
+        rows = self.written[table].read_back()
+        rows, issues = resolve_doubles(rows, self.study.dictionary[table].key, table)
+        self.issues += issues
+        again = _Table(self.folder, table, self.form)
+        for batch in rows.to_batches():
+            again.write(batch)
+        again.close()
+        self.rows[table] = rows.num_rows
+
+
+class _Table:
+    """The files of one table."""
+
+    def __init__(self, folder: Path, table: str, form: str) -> None:
+        self.cells = folder / f"{table}.{form}"
+        self.resources = folder / "resources" / f"{table}.{form}"
+        self.form = form
+        self.writers: list[Any] = []
+        self.files: list[BinaryIO] = []
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        from fhir_ivig.study.writing import TableWriter
+
+        columns = [name for name in batch.schema.names if name != RESOURCE]
+        if not self.writers:
+            self.files = [self.cells.open("wb"), self.resources.open("wb")]
+            self.writers = [
+                TableWriter(file, names, self.form)
+                for file, names in zip(self.files, (columns, [RESOURCE]), strict=True)
+            ]
+        for writer in self.writers:
+            writer.write(batch)
+
+    def close(self) -> None:
+        for writer in self.writers:
+            writer.close()
+        for file in self.files:
+            file.close()
+
+    def read_back(self) -> pa.Table:
+        from fhir_ivig.study.writing import read_written
+
+        cells, resources = read_written(self.cells), read_written(self.resources)
+        return cells.append_column(RESOURCE, resources.column(RESOURCE))

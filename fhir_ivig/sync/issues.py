@@ -1,0 +1,44 @@
+"""Issues of a long run: all counted and written to a file, the first ones kept to be shown."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+from fhir_ivig.issue import Issue
+
+KEPT = 1000
+
+
+class IssueLog:
+    """Takes Issues as they come. `first` are the first thousand, `counts` how many there were by severity.
+
+    With a `path`, every Issue is a line of JSON there. Memory stays flat however many there are.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.first: list[Issue] = []
+        self.counts: Counter[str] = Counter()
+        self._file: IO[str] | None = path.open("w", encoding="utf-8") if path else None
+
+    def add(self, issues: Iterable[Issue]) -> None:
+        """Take some Issues."""
+        for issue in issues:
+            self.counts[issue.severity] += 1
+            if len(self.first) < KEPT:
+                self.first.append(issue)
+            if self._file:
+                self._file.write(json.dumps(issue.as_dict(), ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._file:
+            self._file.close()
+
+    @property
+    def failed(self) -> bool:
+        """Whether any of them was an error or fatal."""
+        return bool(self.counts["error"] or self.counts["fatal"])

@@ -1,0 +1,149 @@
+"""FHIR resources as the study's tables, each row with the resources behind it in `resources/<table>.csv`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from fhir_ivig.issue import Issue
+from fhir_ivig.mapping.collection import Bound, References
+from fhir_ivig.study.study import Study
+from fhir_ivig.sync.export import Progress, bind
+from fhir_ivig.sync.gathering import Gathering
+from fhir_ivig.sync.issues import IssueLog
+from fhir_ivig.sync.whole import MARKER, whole_folder
+
+if TYPE_CHECKING:
+    from fhir_ivig.fhir.files import Block
+    from fhir_ivig.mapping.reading import Read
+
+BLOCK_BYTES = 1 << 21
+Form = Literal["csv", "parquet"]
+
+
+@dataclass(slots=True)
+class Tabulated:
+    """What became of the resources read: `rows` by table; `withheld` by mapping; `unclaimed` by no mapping.
+
+    `resources` read = those that gave a row (several may give one) + withheld + unclaimed + `broken` lines.
+    """
+
+    resources: int = 0
+    gave: Counter[str] = field(default_factory=Counter)
+    withheld: Counter[str] = field(default_factory=Counter)
+    unclaimed: int = 0
+    broken: int = 0
+    rows: Counter[str] = field(default_factory=Counter)
+    log: IssueLog = field(default_factory=IssueLog)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing that should have given a row was withheld."""
+        return not self.log.failed
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "complete": self.complete,
+            "resources": self.resources,
+            "rows": self.rows,
+            "withheld": +self.withheld,
+            "unclaimed": self.unclaimed,
+            "broken": self.broken,
+            "issues": self.log.counts,
+        }
+
+
+def tabulate(
+    paths: Iterable[Path | str],
+    study: Study,
+    out: Path,
+    *,
+    version: str | None = None,
+    form: Form = "csv",
+    sort: bool = False,
+    progress: Progress | None = None,
+) -> Tabulated:
+    """Read FHIR files and folders (see `fhir.files.read_blocks`) into the study's tables, in the folder `out`.
+
+    Resources that no mapping claims, or in which something is wrong, give no row and an Issue (all in
+    `issues.ndjson`). Rows are in the order of the resources; with `sort` by key, visits and measures as in study.yaml
+    (then each table is held in memory). Assessments without a visit get it from their day, where one window holds it.
+    """
+    with whole_folder(out) as part:
+        return tabulate_into(part, paths, study, bind(study, version), form=form, sort=sort, progress=progress)
+
+
+def tabulate_into(
+    folder: Path,
+    paths: Iterable[Path | str],
+    study: Study,
+    bound: Bound,
+    *,
+    form: Form = "csv",
+    sort: bool = False,
+    issues: Iterable[Issue] = (),
+    progress: Progress | None = None,
+) -> Tabulated:
+    """As `tabulate`, into a folder that is there; `issues` of what was done before are part of the result."""
+    tabulated = Tabulated()
+    with ExitStack() as stack:
+        tabulated.log = IssueLog(folder / "issues.ndjson")
+        stack.callback(tabulated.log.close)
+        tabulated.log.add(issues)
+        gathering = Gathering(study, bound.mappings, folder, form, sort)
+        _Run(bound, gathering, tabulated, progress).all(paths)
+        tabulated.log.add(gathering.finish())
+        tabulated.rows = gathering.rows
+        manifest = {"study": study.study, "fhirVersion": bound.mappings.version, **tabulated.as_dict()}
+        (folder / MARKER).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+    return tabulated
+
+
+class _Run:
+    """One pass over the files, and one more over the resources whose references were not known yet."""
+
+    def __init__(self, bound: Bound, gathering: Gathering, tabulated: Tabulated, progress: Progress | None) -> None:
+        self.bound, self.gathering, self.tabulated, self.progress = bound, gathering, tabulated, progress
+        self.references = References()
+        self.retry: list[tuple[str | None, bytes, int]] = []
+
+    def all(self, paths: Iterable[Path | str]) -> None:
+        from fhir_ivig.fhir.files import Block, read_blocks
+
+        for block in read_blocks(paths, BLOCK_BYTES):
+            self.take(block, final=False)
+        for file in dict.fromkeys(file for file, _, _ in self.retry):
+            lines = [(line, number) for name, line, number in self.retry if name == file]
+            data = b"".join(line for line, _ in lines)
+            self.take(Block(file or "", data, [number for _, number in lines]), final=True)
+
+    def take(self, block: Block, final: bool) -> None:
+        tabulated = self.tabulated
+        tabulated.log.add(block.issues)
+        if not final:
+            tabulated.broken += sum(issue.severity in ("error", "fatal") for issue in block.issues)
+        if not block.data:
+            return
+        found = self.bound.read(block.data, block.numbers, block.file, self.references, final)
+        tabulated.log.add(found.issues)
+        if not final:
+            tabulated.resources += found.count
+        tabulated.unclaimed += found.unclaimed
+        tabulated.broken += found.broken
+        self.retry += [(block.file, line, number) for line, number in found.retry]
+        for read in found.reads:
+            self.one(read, block.file)
+        if self.progress:
+            self.progress(Path(block.file).name, tabulated.resources)
+
+    def one(self, read: Read, file: str) -> None:
+        self.tabulated.log.add(read.issues)
+        self.tabulated.withheld[read.mapping] += read.withheld
+        self.tabulated.gave[read.mapping] += read.batch.num_rows
+        self.gathering.add(read, file)

@@ -1,0 +1,246 @@
+"""Rows made from the mappings themselves: right ones, of which every one must go both ways, and wrong ones.
+
+What a cell may be is said here a second time, in words of its own, so that the package is held against FHIR and not
+against itself. Rows are put together at random from a few cells a column, so that a batch of many rows costs
+hypothesis few draws, and columns with few and with many distinct cells both occur.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import string
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from fhir_ivig.mapping.collection import Bound, Mappings
+from fhir_ivig.mapping.mapping import Mapping
+from fhir_ivig.mapping.template import Group, Hole, Items, Template, holes
+
+VERSIONS = ("R4", "R4B", "R5")
+FEATURES = Path(__file__).parent / "features"
+BASE = "https://example.org/studies/hara2003"
+PARAMETERS = {"mrn_system": "https://hospital.example.org/mrn", "study": "hara2003"}
+
+TEXTS = [
+    *('"', "\\", '\\"', "a\tb", "line\nbreak", "cr\r\n", "😀", "👩\u200d⚕️", "か\u3099", "é", "e\u0301", "שלום", "\u202eRTL"),
+    *("a\u2028b\u2029", "a\x85b", "{", "}", "{{x}}", "{$base}", "{subject}", "null", "NA", "NaN", "a;b", ";", " a ", "a  b"),
+    *("\x7f", "\ufeffbom", "\u200b", "\u3000全角", '","value":"', '"}]', "\\u0000", "\\n", "a/b|c", "0", "1E5", "true", "#a"),
+    *("筋力低下", "\ud7ff", "\ue000", "\uffff", "\U0010ffff", "S-01", "week 8", "x" * 3000, "字" * 700, "<b>", "%00", "a&b"),
+]
+DECIMALS = [
+    *("0", "-0", "-0.00", "612.60", "1E400", "1e-7", "2.50E+3", "0.1", "-1", "3.141592653589793238462643383279502884197"),
+    *("100", "1" * 60, "0." + "0" * 40 + "1", "0E5", "4.0e0"),
+]
+ZONES = ["Z", "+09:00", "-03:30", "+00:00", "-00:00", "+14:00", "+13:59"]
+TIMES = ["00:00:00", "09:30:00", "23:59:59", "23:59:60", "12:34:56.789012345", "00:00:00.0"]
+DATES = ["2003-05-17", "2004-02-29", "2000-02-29", "1999-12-31", "0001-01-01", "9999-12-31", "2003-04-30"]
+WRONG = [
+    *("", " ", "\t", "\n", "\u3000", "\x00", "a\x00b", "\x1b[0m", "\x08", "x", "X x", "a ", " a", "a  b", "a/b", "a|b", "a,b", "$x"),
+    *("c\\d", "é", "e\u0301", "か\u3099", "\xa0a", "b\u2003", "a\u200b", "1", "1.", ".5", "+1", "01", "1,5", "1E", "1e400", "NaN"),
+    *("Infinity", "0x1", "1_0", "١٢", "１", "-", "2147483647", "2147483648", "-2147483649", "99999999999", "0000", "0000-01-01"),
+    *("2003", "2003-5", "2003-00", "2003-13", "2003-02-30", "2003-02-29", "1900-02-29", "2003-05-17T", "2003-05-17T09:30"),
+    *("2003-05-17T09:30:00", "2003-05-17T24:00:00Z", "2003-05-17T23:59:61Z", "2003-05-17T09:30:00+15:00", "2003-05-17 09:30:00Z"),
+    *("2003-05-17T09:30:00Z\n", "20030517", "true", "TRUE", "yes", "YES", "yes ", ";", "death;", ";death", "death;;important", "death; important"),
+    *("completed", "Completed", "kg", "KG", "U/L", "IU/L", "<", "<<", "female", "unknown", "null", "\u2028", "y" * 70_000),
+]
+_BREAKS_KEY = re.compile(r"[/|,$\\\x00-\x1f\x7f-\x9f]")
+
+
+@cache
+def mappings(version: str) -> Mappings:
+    """The shipped mappings with the one that shows every feature of the language."""
+    return Mappings.load(version, [FEATURES])
+
+
+@cache
+def bound(version: str) -> Bound:
+    return mappings(version).bind(BASE, PARAMETERS)
+
+
+NAMES = list(mappings("R4").by_name)
+
+
+def is_key(text: str) -> bool:
+    """Whether a cell may be part of a key: nothing that separates, nothing that is not seen, one spelling."""
+    hidden = any(unicodedata.category(sign) in ("Cc", "Cf") for sign in text)
+    ends = {unicodedata.category(sign)[0] for sign in (text[0], text[-1])}
+    return not (hidden or _BREAKS_KEY.search(text) or "Z" in ends) and unicodedata.normalize("NFC", text) == text
+
+
+def _texts() -> st.SearchStrategy[str]:
+    signs = st.characters(exclude_categories=["Cs"], exclude_characters=[chr(n) for n in range(32) if n not in (9, 10, 13)])
+    return st.sampled_from(TEXTS) | st.text(signs, min_size=1, max_size=12).filter(lambda text: re.search(r"[^ \t\r\n]", text))
+
+
+def _numbers() -> st.SearchStrategy[str]:
+    made = st.from_regex(r"\A-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][-+]?[0-9]{1,2})?\Z", alphabet=string.printable)
+    plain = st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=0, max_value=9999).map(str)
+    return st.sampled_from(DECIMALS) | plain | made
+
+
+def _dates() -> st.SearchStrategy[str]:
+    return st.sampled_from([*DATES, "2003", "2003-05", "0001", "9999-12"]) | st.dates().map(str)
+
+
+def _instants() -> st.SearchStrategy[str]:
+    return st.tuples(st.sampled_from(DATES), st.sampled_from(TIMES), st.sampled_from(ZONES)).map(
+        lambda parts: f"{parts[0]}T{parts[1]}{parts[2]}"
+    )
+
+
+def _whole(least: int) -> st.SearchStrategy[str]:
+    return st.integers(least, 2**31 - 1).map(str)
+
+
+TYPES: dict[str, st.SearchStrategy[str]] = {
+    "string": _texts(),
+    "markdown": _texts(),
+    "decimal": _numbers(),
+    "integer": _whole(-(2**31) + 1),
+    "unsignedInt": _whole(0),
+    "positiveInt": _whole(1),
+    "date": _dates(),
+    "dateTime": _dates() | _instants(),
+    "instant": _instants(),
+    "time": st.sampled_from(TIMES),
+    "boolean": st.sampled_from(["true", "false"]),
+    "code": st.sampled_from(["a", "a b", "<", "in-progress", '"q"', "\\", "日本"]),
+    "uri": st.sampled_from(["urn:uuid:53fefa32-fcbb-4ff8-8a92-55ee120877b7", "http://example.org/a?b=c#d", "日本", '"']),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one column takes: the words of a list, else the values of a type; several of them; part of a key."""
+
+    types: tuple[str, ...]
+    words: frozenset[str] | None
+    several: bool
+    key: bool
+    scaled: bool
+
+    def right(self) -> st.SearchStrategy[str]:
+        if self.words is not None:
+            one = st.sampled_from(sorted(self.words))
+        else:
+            narrow = min(self.types, key=list(TYPES)[::-1].index)
+            one = st.sampled_from(["1", "0.25", "12.345", "-7"]) if self.scaled else TYPES[narrow]
+        if self.several:
+            several = st.lists(one.filter(lambda word: ";" not in word), min_size=1, max_size=4)
+            return several.map(";".join)
+        if self.key:
+            return (one if self.typed else one | st.sampled_from(["S-01", "week 8", "1", "字"])).filter(is_key)
+        return one
+
+    @property
+    def typed(self) -> bool:
+        return self.words is not None or any(kind not in ("string", "markdown") for kind in self.types)
+
+
+@cache
+def columns(version: str, mapping_name: str) -> dict[str, Column]:
+    """The columns that a row of a mapping may choose, and what each takes."""
+    mapping = mappings(version).by_name[mapping_name]
+    return {name: _column(mapping, name) for name in mapping.columns if name not in mapping.rows}
+
+
+def _column(mapping: Mapping, name: str) -> Column:
+    own = [hole for hole in holes(mapping.resource) if name in hole.columns]
+    lists = [frozenset(hole.entries) for hole in own if hole.via] + [hole.codes for hole in own if hole.codes]
+    return Column(
+        types=tuple(hole.type for hole in own if not hole.target and not hole.via) or ("string",),
+        words=frozenset.intersection(*lists) if lists else None,
+        several=any(hole.repeat for hole in own),
+        key=name in mapping.key or any(hole.target for hole in own),
+        scaled=any(hole.factor for hole in own),
+    )
+
+
+@cache
+def demands(version: str, mapping_name: str) -> list[tuple[set[str], list[set[str]]]]:
+    """Where some columns, once filled, need others: an object what FHIR demands of it, half a key its other half."""
+    mapping = mappings(version).by_name[mapping_name]
+    carried = [(hole, name) for hole in holes(mapping.resource) for name in hole.columns]
+    found = objects(mapping.resource)
+    for hole in holes(mapping.resource):
+        others = {name for other, name in carried if other is not hole} | set(mapping.key)
+        if lonely := set(hole.columns) - others:
+            found.append((lonely, [{name} for name in hole.columns if name[0] != "$"]))
+    return found
+
+
+def objects(node: Template) -> list[tuple[set[str], list[set[str]]]]:
+    """Objects that may be left out but, once there, need something: columns below, and of these what is needed."""
+    found = []
+    if isinstance(node, Group):
+        needed = [names for name in needs(node) if (names := names_below(node.members[name]))]
+        if needed:
+            found.append((names_below(node), needed))
+    below = node.members.values() if isinstance(node, Group) else node.items if isinstance(node, Items) else ()
+    return found + [each for child in below for each in objects(child)]
+
+
+def needs(node: Group) -> set[str]:
+    """What FHIR demands of an object; a Quantity without a value says nothing."""
+    needed = {name for name in node.required if name in node.members}
+    return needed | ({"value"} & node.members.keys() if node.type == "Quantity" else set())
+
+
+def names_below(node: Template) -> set[str]:
+    return {name for hole in holes(node) for name in hole.columns if name[0] != "$"}
+
+
+@st.composite
+def batches(draw: st.DrawFn, mapping: Mapping, least: int = 40, most: int = 80, wrong: bool = False) -> pa.RecordBatch:
+    """Rows of a mapping; `wrong`: with cells among them that no row may have, and rows that lack what they need."""
+    pools: dict[str, list[str]] = {}
+    for name, kind in columns(mapping.version, mapping.name).items():
+        cells = kind.right()
+        if wrong:
+            cells |= st.sampled_from(WRONG).filter(bool) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
+        pools[name] = draw(st.lists(cells, min_size=1, max_size=10))
+    chance = random.Random(draw(st.integers(0, 2**32 - 1)))
+    rows = [_row(mapping, pools, chance, wrong) for _ in range(chance.randint(least, most))]
+    return batch(mapping, rows)
+
+
+def _row(mapping: Mapping, pools: dict[str, list[str]], chance: random.Random, wrong: bool) -> dict[str, str | None]:
+    dense = chance.choice([0.0, 0.5, 0.9, 1.0])
+    row: dict[str, str | None] = {name: None for name in pools}
+    kept = {*mapping.key, *mapping.required}
+    for name, pool in pools.items():
+        if chance.random() < dense or (name in kept and not (wrong and chance.random() < 0.05)):
+            row[name] = chance.choice(pool)
+    if wrong:
+        return row
+    for name in mapping.either:
+        row[name] = None
+    if mapping.either:
+        name = chance.choice(mapping.either)
+        row[name] = chance.choice(pools[name])
+    everything = demands(mapping.version, mapping.name)
+    while lacking := [(below, needed) for below, needed in everything if _lacks(mapping, row, below, needed)]:
+        for below, needed in lacking:
+            if any(name in mapping.either for names in needed for name in names):
+                row |= {name: None for name in below - set(mapping.key)}
+            else:
+                row |= {name: chance.choice(pools[name]) for names in needed for name in names if row[name] is None}
+    return row
+
+
+def _lacks(mapping: Mapping, row: dict[str, str | None], below: set[str], needed: list[set[str]]) -> bool:
+    there = any(row[name] is not None for name in below - set(mapping.key)) or below <= set(mapping.key)
+    return there and any(row[name] is None for names in needed for name in names)
+
+
+def batch(mapping: Mapping, rows: list[dict[str, str | None]]) -> pa.RecordBatch:
+    """Rows as the mapping's columns, in its order."""
+    full = [{**row, **mapping.rows} for row in rows]
+    return pa.record_batch({name: pa.array([row[name] for row in full], pa.string()) for name in mapping.columns})
+
