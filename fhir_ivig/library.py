@@ -127,7 +127,7 @@ def compute_endpoints(
 ) -> tuple[list[Result], list[Issue]]:
     """The endpoints of the study in a folder (or a study.yaml), from its tables, with the resources behind them.
 
-    IssueError for a cohort whose manifest says that it is not complete, unless `incomplete`.
+    IssueError for a cohort whose manifest does not say that it is complete, unless `incomplete`.
     """
     from fhir_ivig.endpoints.compute import compute
     from fhir_ivig.study.cohort import load_tables
@@ -138,13 +138,24 @@ def compute_endpoints(
     file = Path(study) if study else (tables / "study.yaml" if tables.is_dir() else tables)
     file = file / "study.yaml" if file.is_dir() else file
     loaded = Study.load(file)
-    manifest = folder / "manifest.json"
-    if manifest.exists() and not incomplete and json.loads(manifest.read_text("utf-8")).get("complete") is False:
-        text = "This cohort is incomplete: see its issues.ndjson, pull again, or say --incomplete."
-        raise IssueError(Issue("fatal", "incomplete", text, str(manifest)))
+    if not incomplete:
+        _refuse_incomplete(folder / "manifest.json")
     found, resources, issues = load_tables(loaded, folder)
     results, problems = compute(plain(load(file)), found, resources)
     return results, [*issues, *problems]
+
+
+def _refuse_incomplete(manifest: Path) -> None:
+    """IssueError if there is a manifest that does not say that the tables beside it are complete."""
+    try:
+        said = json.loads(manifest.read_bytes())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict) or said.get("complete") is not True:
+        text = "This cohort is not known to be complete: see its issues.ndjson, pull again, or say --incomplete."
+        raise IssueError(Issue("fatal", "incomplete", text, str(manifest)))
 
 
 def _line(resource: Any) -> bytes:
@@ -181,7 +192,6 @@ def explain_mapping(name: str, study: Study | None = None, version: str | None =
     found = bound.mapping
     asked = search(bound.bound.base, [found])
     parameters = {**asked.parameters, **({asked.subjects: "Patient/..."} if asked.subjects else {})}
-    values = {key: value if isinstance(value, str) else ",".join(value) for key, value in parameters.items()}
     row = example_row(found)
     return {
         "mapping": name,
@@ -191,7 +201,7 @@ def explain_mapping(name: str, study: Study | None = None, version: str | None =
         "table": found.table,
         "key": list(found.key),
         "columns": explain(found),
-        "search": f"{asked.resource_type}?" + "&".join(f"{key}={value}" for key, value in values.items()),
+        "search": f"{asked.resource_type}?" + "&".join(f"{key}={value}" for key, value in parameters.items()),
         "example_row": row,
         "example": "".join(bound.write([row]).json_lines()),
     }

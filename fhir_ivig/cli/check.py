@@ -24,6 +24,8 @@ from fhir_ivig.cli.show import (
 def check(study: Path, as_json: bool) -> None:
     """Check a study: its study.yaml, its mapping files, every row of its tables. Nothing is written.
 
+    With --json the first thousand Issues are in the result.
+
     \b
     Example:
       fhir-ivig check sample_bundles/hara2003
@@ -38,4 +40,5 @@ def check(study: Path, as_json: bool) -> None:
         show_issues(found.log.first, sum(found.log.counts.values()))
         said = f"{counted(found.rows.items())} would give {found.resources.total()} resources; "
         said += f"{found.withheld.total()} withheld."
-        finish(found.complete, said, found.as_dict(), as_json)
+        result = {**found.as_dict(), "issues": [issue.as_dict() for issue in found.log.first]}
+        finish(found.complete, said, result, as_json)

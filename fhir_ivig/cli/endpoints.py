@@ -25,7 +25,7 @@ def endpoints(tables: Path, study: Path | None, incomplete: bool, as_json: bool)
       fhir-ivig endpoints sample_bundles/hara2003
       fhir-ivig endpoints cohort --json > results.json
     """
-    with command():
+    with command(as_json):
         from fhir_ivig.endpoints.result import as_dict
         from fhir_ivig.library import compute_endpoints
 

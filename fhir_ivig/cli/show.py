@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,21 +39,44 @@ def study_file(path: Path) -> Path:
 
 @contextmanager
 def command(as_json: bool = False) -> Iterator[None]:
-    """Turns what stops a command into Issues and exit code 3; nothing gets through as a traceback."""
+    """Turns what stops a command into Issues and exit code 3; nothing gets through as a traceback.
+
+    With `as_json` the Issues are on stdout too, as an OperationOutcome.
+    """
+    sys.meta_path.insert(0, _WithoutPandas)
     try:
-        sys.meta_path.insert(0, _WithoutPandas)
         yield
     except IssueError as error:
-        if as_json:
-            click.echo(json.dumps(to_outcome(error.issues), ensure_ascii=False))
-        show_issues(error.issues)
-        sys.exit(NOTHING)
+        _stop(error.issues, as_json)
     except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
-        sys.exit(NOTHING)
+        _stop([Issue("fatal", "incomplete", "Interrupted.")], as_json)
+    except BrokenPipeError:
+        raise  # whoever reads our stdout has seen enough: click ends quietly
     except OSError as error:
-        show_issues([Issue("fatal", "no-store", f"{error.strerror or error}.", error.filename)])
-        sys.exit(NOTHING)
+        _stop([Issue("fatal", "no-store", f"{error.strerror or type(error).__name__}.", error.filename)], as_json)
+    except (click.ClickException, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        _stop([_fault(error)], as_json)
+    finally:
+        sys.meta_path.remove(_WithoutPandas)
+
+
+def _stop(issues: Sequence[Issue], as_json: bool) -> NoReturn:
+    if as_json:
+        click.echo(json.dumps(to_outcome(issues), ensure_ascii=False))
+    show_issues(issues)
+    sys.exit(NOTHING)
+
+
+def _fault(error: Exception) -> Issue:
+    """A fault of ours, by its kind and place: its message and traceback may hold patients' data."""
+    place = error.__traceback__
+    while place and place.tb_next:
+        place = place.tb_next
+    where = f" at {Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else ""
+    text = f"This is a fault of fhir-ivig, not of your files ({type(error).__name__}{where}): please report it."
+    return Issue("fatal", "exception", text)
 
 
 class _WithoutPandas:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_ivig.issue import Code, Issue
 from fhir_ivig.mapping import identity
+from fhir_ivig.mapping.strictjson import shown
 from fhir_ivig.mapping.template import Hole
 from fhir_ivig.mapping.tokens import Tokens, repeated, tokens
+
+Presence = Any  # True (in every row), False (in none), or a mask
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,7 +104,7 @@ class Block:
         cells = self.column(column).filter(mask).to_pylist()
         places = self.rows[mask.to_numpy(zero_copy_only=False)].tolist()
         for row, cell in zip(places, cells, strict=True):
-            text = f"`{cell}` {said}" if quote else said
+            text = f"`{shown(cell)}` {said}" if quote else said
             self.issues.append(Issue("error", code, text, self.file, row, column, path))
 
     def check_columns(self, elsewhere: Collection[str]) -> None:
@@ -113,8 +116,8 @@ class Block:
             if (column := self.column(name)).null_count:
                 self.report(column.is_null(), "required", "The cell is empty; it is required.", name)
         if mapping.either:
-            filled = [self.column(name).is_valid() for name in mapping.either]
-            if not pc.all(exactly := reduce(pc.xor, filled)).as_py():
+            count = reduce(pc.add, [self.column(name).is_valid().cast("int8") for name in mapping.either])
+            if not pc.all(exactly := pc.equal(count, 1)).as_py():
                 said = f"Exactly one of {' and '.join(mapping.either)} must be filled."
                 self.report(pc.invert(exactly), "required", said, mapping.either[0])
         carried = {*mapping.columns, *elsewhere}
@@ -122,13 +125,30 @@ class Block:
             if name not in carried and (column := self.column(name)).null_count < len(column):
                 said = f"The mapping {mapping.name} has no place for this cell: it would be lost."
                 self.report(column.is_valid(), "not-supported", said, name)
-        for path, inside, demanded in self.writer.demands:
-            there = reduce(pc.or_, [self.column(name).is_valid() for hole in inside for name in hole.columns])
-            for hole in demanded:
-                lacking = pc.and_(there, self.column(hole.columns[0]).is_null())
-                if pc.any(lacking).as_py():
-                    said = f"The cell is empty, but {path} needs it."
-                    self.report(lacking, "required", said, hole.columns[0], hole.path)
+        for demand in self.writer.demands:
+            if (have := self.filled(demand.needed)) is True:
+                continue
+            there = self.filled(demand.begun) if demand.begun else True
+            lacking = _and(there, pc.invert(have) if have is not False else True)
+            for name in demand.needed[0] if lacking is not False else ():
+                said = f"The cell is empty, but {demand.path} needs it."
+                self.report(_and(lacking, self.column(name).is_null()), "required", said, name, demand.path)
+
+    def filled(self, places: Collection[tuple[str, ...]]) -> Presence:
+        """Where any of some holes is filled, each by all of its columns."""
+        import pyarrow.compute as pc
+
+        found: Presence = False
+        for names in places:
+            there: Presence = True
+            for column in map(self.column, names):
+                if column.null_count:
+                    there = _and(there, column.is_valid() if column.null_count < len(column) else False)
+            if there is True:
+                return True
+            if there is not False:
+                found = there if found is False else pc.or_(found, there)
+        return found
 
     def tokens(self, hole: Hole) -> Tokens:
         """The tokens of a hole, with what is wrong reported."""
@@ -146,7 +166,7 @@ class Block:
         else:
             found = tokens(hole, column, self.writer.parameters)
         if found.bad is not None:
-            self.report(found.bad, found.code, f"is not {found.said}.", hole.columns[0], hole.path, quote=True)
+            self.report(found.bad, found.code, f"is not {found.said}.", hole.columns[-1], hole.path, quote=True)
         return found
 
     def reference(self, hole: Hole) -> Tokens:
@@ -155,12 +175,15 @@ class Block:
         import pyarrow.compute as pc
 
         columns = [self.column(name) for name in hole.columns]
+        for name, column in zip(hole.columns, columns, strict=True):
+            if name[0] != "$" and name not in self.writer.mapping.key:
+                self.check_key(name, column)
         few = identity.join_key(columns).dictionary_encode()
-        known = self.known.get(hole.target or "")
-        found = [self.writer.reference(hole, value, known) for value in few.dictionary.to_pylist()]
+        target = hole.target or ""
+        found = self.writer.insides(target, few.dictionary.to_pylist(), self.known.get(target))
         text = pa.array(found, pa.string()).take(few.indices)
         named = pc.and_(text.is_null(), few.is_valid())
-        said = f"known: no row of {hole.target} has this key"
+        said = f"known: {hole.target} has no row with this key, or that row was withheld"
         return Tokens(text, "", named if pc.any(named).as_py() else None, "not-found", said)
 
     def key(self) -> pa.Array:
@@ -168,11 +191,15 @@ class Block:
         columns = []
         for name in self.writer.mapping.key:
             column = self.column(name)
-            if (bad := identity.confusable(column)) is not None and self.bad is not False:
-                said = "cannot be part of a key: blanks at its ends, or one of / | , $ \\ or a control character."
-                self.report(bad, "value", said, name, quote=True)
+            if self.bad is not False:
+                self.check_key(name, column)
             columns.append(column)
         return identity.join_key(columns)
+
+    def check_key(self, name: str, column: pa.Array) -> None:
+        """Report the cells that cannot be part of a key: ours, or that of the resource that a reference means."""
+        if (bad := identity.confusable(column)) is not None:
+            self.report(bad, "value", "cannot be part of a key: " + identity.CONFUSABLE, name, quote=True)
 
     def withhold(self, cells: dict[Hole, Tokens], written: Written) -> dict[Hole, Tokens]:
         """Take out the rows in which something is wrong."""
@@ -204,3 +231,11 @@ class Block:
             names = ", ".join(self.writer.mapping.key)
             said = f"Several rows have this key ({names}): keep one."
             self.report(pa.array(doubles), "duplicate", said, self.writer.mapping.key[-1])
+
+
+def _and(one: Presence, other: Presence) -> Presence:
+    import pyarrow.compute as pc
+
+    if one is False or other is False:
+        return False
+    return other if one is True else one if other is True else pc.and_(one, other)

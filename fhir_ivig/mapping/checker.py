@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from decimal import Decimal
+from itertools import combinations
 
 from fhir_ivig.issue import Code, Issue
 from fhir_ivig.mapping.elements import Element, elements
 from fhir_ivig.mapping.primitives import expected, fits
-from fhir_ivig.mapping.template import ALSO, Constant, Group, Hole, Items, Template, holes, parameters
+from fhir_ivig.mapping.template import ALSO, Constant, Group, Hole, Items, Template, holes, marks, parameters
 from fhir_ivig.yamltext import Node as Yaml
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -54,11 +55,19 @@ class Checker:
             if not node.value:
                 self.refuse(node, path, "An empty list is not FHIR: leave the element out.")
             found = [self.value(item, element, path) for item in node.value]
+            self.check_apart(found, element, path)
             return Items(tuple(item for item in found if item is not None), path, node.line)
         if node.kind == "sequence":
             self.refuse(node, path, f"`{element.name}` does not repeat in FHIR: write one value, not a list.")
             return None
         return self.value(node, element, path)
+
+    def check_apart(self, found: list[Template | None], element: Element, path: str) -> None:
+        """Items must differ in what is fixed, or reading would take one for another that comes before it."""
+        for one, other in combinations([item for item in found if item is not None], 2):
+            if marks(one) <= marks(other):
+                said = f"Nothing fixed tells this item of `{element.name}` from one before it: reading confuses them."
+                self.issues.append(Issue("fatal", "structure", said, self.file, other.line, path=path))
 
     def value(self, node: Yaml, element: Element, path: str) -> Template | None:
         """One value of an element."""
@@ -89,10 +98,12 @@ class Checker:
             elif (member := self.element(child, known[name], f"{path}.{name}")) is not None:
                 members[name] = member
         self.check_choices(node, known, path)
-        required = frozenset(name for name, element in known.items() if element.required)
-        for name in sorted(required - node.value.keys()):
+        for name in sorted(name for name, each in known.items() if each.required and name not in node.value):
             self.refuse(node, path, f"{type_name} needs `{name}`.", "required")
-        return Group(type_name, members, path, node.line, required)
+        needed = {name for name in members.keys() & known.keys() if known[name].required or known[name].choice_required}
+        if type_name == "Quantity":  # a unit without a value says nothing, a value without its unit is a guess
+            needed |= members.keys() - {"comparator"}
+        return Group(type_name, members, path, node.line, frozenset(needed))
 
     def check_choices(self, node: Yaml, known: dict[str, Element], path: str) -> None:
         chosen: dict[str, list[str]] = {}

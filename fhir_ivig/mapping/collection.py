@@ -5,32 +5,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from graphlib import CycleError, TopologicalSorter
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fhir_ivig.issue import Issue, IssueError, from_outcome
+from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.columns import LineDecoder, Lines
-from fhir_ivig.mapping.elements import VERSIONS, elements
-from fhir_ivig.mapping.mapping import Mapping, load_mapping
-from fhir_ivig.mapping.matching import strict_json
+from fhir_ivig.mapping.identity import join_key
+from fhir_ivig.mapping.loading import load_all
+from fhir_ivig.mapping.mapping import Mapping
 from fhir_ivig.mapping.reading import Read, Reader
+from fhir_ivig.mapping.references import References, Told
+from fhir_ivig.mapping.strictjson import primitive, strict_json
 from fhir_ivig.mapping.template import parameters
+from fhir_ivig.mapping.unclaimed import unclaimed
 from fhir_ivig.mapping.writing import Writer, Written
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-
-
-def shipped() -> Path:
-    """The folder of the mapping files that come with the package: in a wheel inside it, in a checkout beside it."""
-    inside = Path(str(files("fhir_ivig"))) / "mappings"
-    return inside if inside.is_dir() else inside.parent.parent / "mappings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +42,7 @@ class Mappings:
         A later folder's file replaces an earlier one of the same name. `only` names the mappings to load, others are
         left out with what nothing refers to. Raises IssueError with the problems of all files.
         """
-        paths: dict[str, Path] = {}
-        issues: list[Issue] = []
-        for folder in (shipped(), *folders):
-            if not folder.is_dir():
-                issues.append(Issue("fatal", "not-found", "There is no such folder of mapping files.", str(folder)))
-            paths |= {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-            if VERSIONS.get(version) == "R5":
-                paths |= {path.stem: path for path in sorted((folder / "R5").glob("*.yaml"))}
-        loaded: dict[str, Mapping] = {}
-        for name, path in paths.items():
-            if only is None or name in only:
-                try:
-                    loaded[name] = load_mapping(path, version)
-                except IssueError as error:
-                    issues += error.issues
-        if issues:
-            raise IssueError(*issues)
-        return cls(version, {name: loaded[name] for name in _ordered(loaded)})
+        return cls(version, load_all(version, folders, only))
 
     @property
     def tables(self) -> dict[str, list[Mapping]]:
@@ -96,21 +74,6 @@ class Mappings:
         return Bound(self, base, given)
 
 
-class References:
-    """Literal references that resources read so far explain: `Patient/1` is the resource of a mapping with a key."""
-
-    def __init__(self) -> None:
-        self.values: dict[tuple[str, str], str] = {}
-
-    def learn(self, literal: str, mapping: str, value: str) -> None:
-        """Remember what a literal reference means."""
-        self.values[literal, mapping] = value
-
-    def resolve(self, literal: str, mapping: str) -> str | None:
-        """The identifier value of what a literal reference points to, if it is known to be of this mapping."""
-        return self.values.get((literal, mapping))
-
-
 @dataclass(slots=True)
 class ReadBlock:
     """What a block of resources gave: `reads` by mapping, what nobody claims (`unclaimed`), lines to `retry`."""
@@ -130,9 +93,9 @@ class Bound:
         self.mappings, self.base = mappings, base
         types = {name: mapping.resource_type for name, mapping in mappings.by_name.items()}
         self.writers = {name: Writer(each, base, given, types) for name, each in mappings.by_name.items()}
-        self.readers = {name: Reader(each, base, given) for name, each in mappings.by_name.items()}
-        self.decoder = LineDecoder(name for reader in self.readers.values() for name in reader.names)
         self.targets = {target for mapping in mappings.by_name.values() for target in mapping.targets}
+        self.readers = {name: Reader(m, base, given, name in self.targets) for name, m in mappings.by_name.items()}
+        self.decoder = LineDecoder(name for reader in self.readers.values() for name in reader.names)
 
     def write(
         self,
@@ -204,39 +167,31 @@ class Bound:
                 continue
             part = lines if len(mine) == len(lines) else lines.take(mine)
             read = reader.read(part, file, references.resolve, final)
-            for learned in read.learned:
-                references.learn(*learned)
-            if reader.mapping.name in self.targets:
-                self.learn(reader.mapping, read, references)
+            told = read.learned if not reader.sought else [*read.learned, *_told(reader.mapping, read)]
+            for each in told:
+                if (before := references.learn(each)) is not None:
+                    said = f"`{each.name}` was told to be {before}, and now {each.value}: nothing is read by it."
+                    block.issues.append(Issue("error", "conflict", said, file, each.number, path=kind))
             block.retry += [(part.text(place) + b"\n", int(part.numbers[place])) for place in read.deferred]
             block.reads.append(read)
-
-    @staticmethod
-    def learn(mapping: Mapping, read: Read, references: References) -> None:
-        from fhir_ivig.mapping.identity import join_key
-
-        keys = join_key([read.batch.column(name) for name in mapping.key]).to_pylist()
-        for literal, key in zip(read.resources.to_pylist(), keys, strict=True):
-            if key is not None:
-                references.learn(literal, mapping.name, key)
 
     def report_unclaimed(
         self, kind: str, lines: Lines, places: np.ndarray, claimed: np.ndarray, file: str | None, block: ReadBlock
     ) -> None:
+        readers = [reader for reader in self.readers.values() if reader.mapping.resource_type == kind]
+        names = list(dict.fromkeys(name for reader in readers for name in reader.claimed_by()))
         for place in places.tolist():
-            number = int(lines.numbers[place])
             block.unclaimed += 1
-            if claimed[place] > 1:
-                said = f"Several mappings claim this {kind}: their `claims` must tell them apart."
-                block.issues.append(Issue("error", "conflict", said, file, number, path=kind))
-            elif kind == "OperationOutcome":
-                block.issues += [issue.at(row=number) for issue in _outcome(lines.text(place), file)]
-            elif not elements(self.mappings.version, kind):
-                said = f"`{kind[:60]}` is no resource type of FHIR {self.mappings.version}."
-                block.issues.append(Issue("error", "structure", said, file, number))
-            else:
-                said = f"No mapping claims this {kind}; it gives no row."
-                block.issues.append(Issue("information", "not-supported", said, file, number, path=kind))
+            found = unclaimed(kind, self.mappings.version, lines, place, names, int(claimed[place]))
+            block.issues += [issue.at(file=file, row=int(lines.numbers[place])) for issue in found]
+
+
+def _told(mapping: Mapping, read: Read) -> Iterator[Told]:
+    """The literal references to the resources of a block of rows, and their keys."""
+    keys = join_key([read.batch.column(name) for name in mapping.key]).to_pylist()
+    for name, key, number in zip(read.resources.to_pylist(), keys, read.numbers.tolist(), strict=True):
+        if key is not None and not name.endswith("/"):
+            yield Told(name, mapping.name, key, number)
 
 
 def _by_type(lines: Lines) -> Iterable[tuple[str, Any]]:
@@ -250,30 +205,4 @@ def _by_type(lines: Lines) -> Iterable[tuple[str, Any]]:
 
 
 def _word(text: str) -> str:
-    value = strict_json(text)
-    return value if isinstance(value, str) else "?"
-
-
-def _outcome(text: bytes, file: str | None) -> list[Issue]:
-    """The issues of an OperationOutcome that stands where data should."""
-    try:
-        return from_outcome(strict_json(text), file)
-    except (ValueError, AttributeError, TypeError):
-        return [Issue("error", "structure", "This OperationOutcome cannot be read.", file)]
-
-
-def _ordered(loaded: dict[str, Mapping]) -> list[str]:
-    """Names of mappings, those that others refer to first; a missing target or a circle is an error."""
-    issues = [
-        Issue("fatal", "not-found", f"It refers to `{target}`, and there is no such mapping.", mapping.file)
-        for mapping in loaded.values()
-        for target in mapping.targets
-        if target not in loaded
-    ]
-    if issues:
-        raise IssueError(*issues)
-    try:
-        return list(TopologicalSorter({name: mapping.targets for name, mapping in loaded.items()}).static_order())
-    except CycleError as error:
-        named = ", ".join(error.args[1])
-        raise IssueError(Issue("fatal", "structure", f"These mappings refer to each other: {named}.")) from None
+    return primitive("code", strict_json(text)) or ""

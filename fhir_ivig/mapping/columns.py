@@ -86,8 +86,9 @@ class Lines:
         raw = {name: [found[place] for place in chosen] for name, found in self._raw.items()}
         return Lines(raw, b"\n".join(texts) + b"\n", ends, self.numbers[places], self.same)
 
-    def odd(self, names: Iterable[str]) -> dict[int, dict[str, str]]:
-        """The lines that these elements do not add up to: the JSON of their further members, by name."""
+    def odd(self, names: Iterable[str]) -> dict[int, tuple[dict[str, str], bool]]:
+        """The lines that these elements do not add up to: the JSON of their further members, by name, and whether
+        they add up with those. If not, a name stands twice (or is written with escapes, or blanks stand between)."""
         import numpy as np
 
         names = tuple(dict.fromkeys((*ALWAYS, *names)))
@@ -104,10 +105,14 @@ class Lines:
         given = np.diff(self.ends, prepend=-1) - 1
         return {int(place): self.further(int(place), set(names)) for place in np.flatnonzero(expected != given)}
 
-    def further(self, place: int, known: set[str]) -> dict[str, str]:
-        """The members of a line that are not known, as JSON."""
-        members = msgspec.json.decode(self.text(place), type=dict[str, msgspec.Raw])
-        return {name: str(bytes(raw), "utf-8") for name, raw in members.items() if name not in known}
+    def further(self, place: int, known: set[str]) -> tuple[dict[str, str], bool]:
+        """The members of a line that are not known, as JSON, and whether all add up to the line."""
+        text = self.text(place)
+        members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        length = 1 + sum(len(name.encode()) + len(raw) + 4 for name, raw in members.items())
+        return {name: str(bytes(raw), "utf-8") for name, raw in members.items() if name not in known}, length == len(
+            text
+        )
 
 
 class LineDecoder:
@@ -130,8 +135,11 @@ class LineDecoder:
         try:
             if not data.isascii():
                 data.decode()
-            shape, members = self.members(data, ends)
-            return Lines(members, data, ends, places, shape.same), []
+            if _one_each(data, ends):
+                shape, members = self.members(data, ends)
+                if len(next(iter(members.values()), ends)) == len(ends):
+                    return Lines(members, data, ends, places, shape.same), []
+            return self.one_by_one(data, places, file)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             return self.one_by_one(data, places, file)
 
@@ -199,6 +207,18 @@ class _Shape:
                 column += raw
             start = end
         return {name: raw for name, raw in zip(self.order, found, strict=True) if name not in self.same}
+
+
+def _one_each(data: bytes, ends: np.ndarray) -> bool:
+    """Whether every line begins and ends as an object: then, as many objects as lines are one on each.
+
+    (An object that goes on in the next line would go on with a brace, which JSON has only behind `:`, `[` or `,`.)
+    """
+    import numpy as np
+
+    signs = np.frombuffer(data, np.uint8)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    return bool((signs[starts] == ord("{")).all() and (signs[ends - 1] == ord("}")).all())
 
 
 def _word(raw: msgspec.Raw) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_ivig.mapping.mapping import Mapping, Reads
+from fhir_ivig.mapping.mapping import Mapping
 from fhir_ivig.mapping.template import Constant, Hole, holes
 from fhir_ivig.mapping.tokens import value_of
 
@@ -28,17 +28,22 @@ def explain(mapping: Mapping) -> list[dict[str, Any]]:
         for column, cell in mapping.rows.items()
     ]
     for hole in holes(mapping.resource):
-        reads = mapping.reads.get(hole.path, Reads())
         found.append(
             {
                 "column": ", ".join(hole.columns),
                 "path": hole.path,
                 "type": hole.type,
                 "how": _how(hole),
-                "reads": ", ".join(".".join(path) for path in reads.paths),
+                "reads": ", ".join(_elsewhere(mapping, hole)),
             }
         )
     return found
+
+
+def _elsewhere(mapping: Mapping, hole: Hole) -> list[str]:
+    """The FHIRPaths where a hole's cells may stand instead."""
+    others = (template for reads in mapping.reads.values() for _, template in reads.instead)
+    return [other.path for template in others for other in holes(template) if other.columns == hole.columns]
 
 
 def _how(hole: Hole) -> str:

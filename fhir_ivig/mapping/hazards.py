@@ -16,8 +16,8 @@ from fhir_ivig.mapping.strictjson import shown
 VOID = ("entered-in-error", "cancelled")
 VOID_PLACES = (".status", ".modifierExtension#.valueCode", ".verificationStatus#.coding.code")
 
-# Modifier elements of the types mapped here that no template has to hold (isModifier in FHIR 4.0.1 and 5.0.0; `status`
-# and the like are in every template, because FHIR requires them).
+# Modifier elements of the types mapped here that a template need not hold (isModifier in FHIR 4.0.1 and 5.0.0).
+# `status` and the like are in every template, because FHIR requires them.
 MODIFIERS = {
     "Condition": {"clinicalStatus", "verificationStatus"},
     "MedicationRequest": {"doNotPerform"},

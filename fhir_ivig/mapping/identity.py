@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 SEPARATOR = "/"
 _NAMESPACE = uuid.NAMESPACE_URL.bytes
-# `/` separates the parts; `|`, `,`, `$` and `\` mean something in a FHIR search; blanks at an end are not seen.
-_CONFUSABLE = r"[/|,$\\\x00-\x1f\x7f]|^[\s\p{Z}]|[\s\p{Z}]$"
+# `/` separates the parts; `|`, `,`, `$` and `\` mean something in a FHIR search; what is not seen cannot be compared.
+_CONFUSABLE = r"[/|,$\\\p{Cc}\p{Cf}]|^\p{Z}|\p{Z}$"
+CONFUSABLE = "it has a blank at an end, a sign that is not seen or not composed (NFC), or one of / | , $ \\."
 
 
 def identifier_system(base: str, mapping: str) -> str:
@@ -41,7 +42,8 @@ def logical_id(system: str, value: str) -> str:
 def confusable(column: pa.Array) -> pa.Array | None:
     """Which cells of a key column could be confused with another, or stand for two: a mask, or None if none.
 
-    Refused: `/ | , $ \\`, control characters, blanks at the ends, and text not in Unicode's composed form (NFC).
+    Refused: `/ | , $ \\`, control and format characters (Unicode's Cc and Cf), blanks at the ends, and text not in
+    Unicode's composed form (NFC).
     """
     import pyarrow.compute as pc
 
@@ -64,10 +66,15 @@ def logical_ids(system: str, values: pa.Array) -> tuple[pa.Array, np.ndarray]:
     import pyarrow as pa
 
     count = len(values)
-    offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + count + 1].tolist()
-    texts = bytes(values.buffers()[2] or b"")
-    prefix = _NAMESPACE + f"{system}|".encode()
-    digests = b"".join([sha1(prefix + texts[start:end]).digest() for start, end in pairwise(offsets)])  # noqa: S324
+    offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + count + 1]
+    texts = bytes(memoryview(values.buffers()[2] or b"")[offsets[0] : offsets[-1]])
+    begun = sha1(_NAMESPACE + f"{system}|".encode()).copy  # what all have in common is hashed once
+    found = []
+    for start, end in pairwise((offsets - offsets[0]).tolist()):
+        digest = begun()
+        digest.update(texts[start:end])
+        found.append(digest.digest())
+    digests = b"".join(found)
     octets = np.frombuffer(digests, np.uint8).reshape(count, 20)[:, :16].copy()
     octets[:, 6] = octets[:, 6] & 0x0F | 0x50  # version 5
     octets[:, 8] = octets[:, 8] & 0x3F | 0x80  # variant of RFC 9562

@@ -16,7 +16,7 @@ The keys of the file, all checked when it is loaded (https://hl7.org/fhir/R4/ na
                  element: any                     its constants are not compared
                  element: [a, b]                  other constants (a Coding may stand for a CodeableConcept)
                  element: [effectivePeriod.start] for a hole: another element that may hold its value
-                 element: {instead: {other: ...}} other elements of the resource that may stand for this one: templates
+                 element: {instead: {other: ...}} other elements of the resource that may stand for it: templates
                                                   with holes of their own for the same columns
                  quantity: {unit or code: factor} further units, and what to multiply their values by
                (each use of it but `any` is told in an information Issue)

@@ -15,21 +15,23 @@ from fhir_ivig.mapping.template import Constant, Hole, Template, holes
 class Match:
     """What an element holds: `cells` by column; `issues` without a row; `fits` is False where a constant differs.
 
-    `void` is the status that says there is no such thing. `names` are somebody else's identifiers, `system|value`.
+    `void` tells of the status that says there is no such thing; `names` are others' identifiers, `system|value`.
     Besides columns, `cells` has `#id` for a local link, and the key of our own identifier under the empty name.
     """
 
     cells: dict[str, str | Lookup] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
     fits: bool = True
-    void: str = ""
+    void: Issue | None = None
     names: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
         """Whether nothing makes the row unusable."""
         return (
-            self.fits and not self.void and all(issue.severity in ("warning", "information") for issue in self.issues)
+            self.fits
+            and self.void is None
+            and all(issue.severity in ("warning", "information") for issue in self.issues)
         )
 
     def add(self, other: Match) -> None:

@@ -14,16 +14,16 @@ from typing import Any
 from fhir_ivig.issue import Code, Issue, Severity
 from fhir_ivig.mapping.hazards import VOID, VOID_PLACES, hazard
 from fhir_ivig.mapping.identity import SEPARATOR, identifier_system
-from fhir_ivig.mapping.mapping import Mapping, Reads
+from fhir_ivig.mapping.mapping import Mapping
 from fhir_ivig.mapping.match import Match, local_link, own_holes
 from fhir_ivig.mapping.primitives import expected, fits
 from fhir_ivig.mapping.quantities import conversion, converted
+from fhir_ivig.mapping.reads import Reads
 from fhir_ivig.mapping.references import Lookup
 from fhir_ivig.mapping.strictjson import primitive, shown, strict_json
-from fhir_ivig.mapping.template import SEVERAL, Constant, Group, Hole, Items, Template, holes
+from fhir_ivig.mapping.template import ALSO, FOR_PEOPLE, SEVERAL, Constant, Group, Hole, Items, Template, holes
 from fhir_ivig.mapping.tokens import unscaled
 
-FOR_PEOPLE = {("CodeableConcept", "text"), ("Coding", "display"), ("Reference", "display"), ("Quantity", "unit")}
 UNIT = ("code", "system", "unit")
 _NOTHING = Reads()
 
@@ -39,8 +39,8 @@ class Matcher:
         match = Match()
         try:
             self.match(node, strict_json(raw), match)
-        except (ValueError, RecursionError) as error:
-            match = Match()
+        except ValueError as error:
+            match = Match(fits=False)
             self.issue(match, "structure", f"This is not FHIR JSON: {error}.", node)
         return match
 
@@ -48,7 +48,7 @@ class Matcher:
         """A top-level member that the template lacks, from its JSON."""
         try:
             return self.unmapped(self.mapping.resource, name, strict_json(raw))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             said = f"This is not FHIR JSON: {error}."
             return Match(issues=[Issue("error", "structure", said, path=f"{self.mapping.resource_type}.{name}")])
 
@@ -62,8 +62,8 @@ class Matcher:
             return match
         for item in value if isinstance(value, list) else [value]:
             trials = [self.trial(pattern, item) for pattern in reads.patterns]
-            match.void = match.void or next((trial.void for trial in trials if trial.fits), "")
-            if not any(trial.fits and (trial.clean or trial.void) for trial in trials):
+            match.void = match.void or next((trial.void for trial in trials if trial.fits), None)
+            if not any(trial.clean or (trial.fits and trial.void) for trial in trials):
                 match.issues = [Issue("error", "not-supported", reason, path=path)]
         return match
 
@@ -113,8 +113,7 @@ class Matcher:
                 return
         if node.type == "decimal" and text is not None and fits("decimal", text) and Decimal(text) == Decimal(wanted):
             return
-        if text in VOID and node.path.endswith(VOID_PLACES):
-            match.void = text
+        if void(node, text, match):
             return
         match.fits = False
         known = ", ".join((wanted, *reads.constants))
@@ -142,8 +141,8 @@ class Matcher:
         ]
         if len(fitting) == 1:
             self.fill(node, node.columns[0], fitting[0], match)
-        elif isinstance(value, str) and value in VOID and node.path.endswith(VOID_PLACES):
-            match.void = value
+        elif void(node, value, match):
+            return
         elif isinstance(value, dict) and "coding" not in value and isinstance(value.get("text"), str):
             said = f"`{shown(value)}` is words without a code: nothing is read from it."
             self.issue(match, "incomplete", said, node, "warning")
@@ -175,23 +174,28 @@ class Matcher:
                 for column, part in zip(node.columns, parts, strict=True):
                     self.fill(node, column, part, match)
                 return
+        elif isinstance(system, str) and system.startswith(identifier_system(self.base, "")):
+            match.fits = False
+            self.issue(match, "conflict", f"The reference means `{shown(system)}`, not {target}.", node)
+            return
         name = None
         if isinstance(literal, str) and "/" in literal and not literal.startswith("#"):
             name = "/".join(literal.split("/_history/")[0].split("/")[-2:])
         elif isinstance(key, str) and isinstance(system, str) and system and key:
             name = f"{system}|{key}"
         if name is None:
-            said = "The reference has neither an address nor an identifier that could be looked up."
+            said = f"The reference has neither an address nor an identifier: it gives no `{node.columns[0]}`."
             self.issue(match, "required", said, node)
             return
-        for part, column in enumerate(node.columns):
+        for place, column in enumerate(node.columns):
             if not column.startswith("$"):
-                self.fill(node, column, Lookup(name, target, part), match)
+                self.fill(node, column, Lookup(name, target, place, len(node.columns) == 1), match)
 
     def group(self, node: Group, value: Any, match: Match, reads: Reads) -> None:
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not value:
             match.fits = False
-            self.issue(match, "structure", f"A {node.type} is a JSON object; this is `{shown(value)}`.", node)
+            said = f"A {node.type} is a JSON object with something in it; this is `{shown(value)}`."
+            self.issue(match, "structure", said, node)
             return
         for name in value.keys() - node.members.keys():
             match.add(self.unmapped(node, name, value[name]))
@@ -200,23 +204,30 @@ class Matcher:
                 continue
             if name in value:
                 self.match(child, value[name], match)
-            elif next(holes(child), None) is None and not reads.ignored:
-                if not self.mapping.reads.get(child.path, _NOTHING).ignored:
-                    match.fits = False
-                    self.issue(match, "required", "It is missing; the mapping expects a fixed value here.", child)
+            elif next(holes(child), None) is None and not (reads.ignored or self.is_ignored(child)):
+                match.fits = False
+                self.issue(match, "required", "It is missing; the mapping expects a fixed value here.", child)
+
+    def is_ignored(self, node: Template) -> bool:
+        return self.mapping.reads.get(node.path, _NOTHING).ignored
 
     def items(self, node: Items, value: Any, match: Match, reads: Reads) -> None:
         """Each item of the template against the items there: none, one, or (repeating) all that fit."""
         if reads.ignored and next(holes(node), None) is None:
             return
-        if not isinstance(value, list):
+        if not isinstance(value, list) or not value:
             match.fits = False
-            self.issue(match, "structure", f"FHIR has a list here; this is `{shown(value)}`.", node)
+            said = f"FHIR has a list here, with something in it; this is `{shown(value)}`."
+            self.issue(match, "structure", said, node)
             return
+        if (wrong := _no_item(node, value)) is not None:
+            self.issue(match, "structure", wrong, node)
         taken: set[int] = set()
         for item in node.items:
             trials = [(place, self.trial(item, each)) for place, each in enumerate(value) if place not in taken]
             fitting = [trial for _, trial in trials if trial.fits]
+            broken = [issue for _, trial in trials if not trial.fits for issue in trial.issues]
+            match.issues += [issue for issue in broken if issue.code == "structure" and issue not in match.issues]
             taken |= {place for place, trial in trials if trial.fits}
             repeat = next((hole for hole in holes(item) if hole.repeat), None)
             if repeat and fitting:
@@ -248,16 +259,16 @@ class Matcher:
             self.group(node, value, match, reads)
             return
         if "value" not in value:
-            said = "A quantity without a value: nothing can be read from it."
+            said = f"A quantity without a value: `{next(own_holes(node.members['value'])).columns[0]}` stays empty."
             self.issue(match, "incomplete", said, node, "warning")
             return
         found = conversion(value, written.bound(self.parameters), reads)
         if found.factor is None:
-            self.issue(match, found.code, found.said, node)
+            self.issue(match, found.code, found.said, node.members["value"])
             return
         number = converted(value["value"], found.factor)
         if number is None:
-            self.issue(match, "value", f"`{shown(value['value'])}` cannot be converted exactly.", node)
+            self.issue(match, "value", f"`{shown(value['value'])}` cannot be converted exactly.", node.members["value"])
             return
         if found.said:
             self.issue(match, found.code, found.said, node, "information")
@@ -271,3 +282,23 @@ class Matcher:
     def issue(self, match: Match, code: Code, text: str, node: Template, severity: Severity = "error") -> None:
         column = next((hole.columns[0] for hole in own_holes(node)), None)
         match.issues.append(Issue(severity, code, text, column=column, path=node.path))
+
+
+def _no_item(node: Items, value: list[Any]) -> str | None:
+    """What is wrong with an item, whatever the template wants of it; None: nothing."""
+    objects, extensions = isinstance(node.items[0], Group), node.path.endswith(".extension")
+    for each in value:
+        if not each or (objects and not isinstance(each, dict)):
+            return f"An item of a list is `{shown(each)}`."
+        if extensions and not isinstance(each.get("url"), str):
+            return "An extension has no url."
+    return None
+
+
+def void(node: Constant | Hole, value: Any, match: Match) -> bool:
+    """Whether a status says there is no such thing; then `match` tells it."""
+    if not isinstance(value, str) or value not in VOID or not node.path.endswith(VOID_PLACES):
+        return False
+    said = f"Its status is {value}: there is no such thing, and it gives no row."
+    match.void = Issue("warning", "business-rule", said, path=node.path.replace(ALSO, ""))
+    return True

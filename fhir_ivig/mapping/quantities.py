@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_ivig.issue import Code
 from fhir_ivig.mapping import units
-from fhir_ivig.mapping.mapping import Reads
+from fhir_ivig.mapping.reads import Reads
 from fhir_ivig.mapping.strictjson import Number, shown
 
 

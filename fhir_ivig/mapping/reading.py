@@ -69,7 +69,9 @@ class Reader:
         tops = {path.split(".")[1] for path in mapping.reads}
         self.others = {other for reads in mapping.reads.values() for other, _ in reads.instead} - self.members.keys()
         self.names = tuple(dict.fromkeys((*self.members, *sorted(tops), *sorted(self.others))))
-        self.unmapped = tuple(name for name in self.names if name not in self.others | self.members.keys() | {"identifier"})
+        self.unmapped = tuple(
+            name for name in self.names if name not in self.others | self.members.keys() | {"identifier"}
+        )
 
     def reads(self, name: str) -> Reads:
         """What else is understood for a top-level element."""
@@ -77,7 +79,9 @@ class Reader:
 
     def claimed_by(self) -> list[str]:
         """The elements whose constants make a resource this mapping's, and those that may stand for them."""
-        return [name for own in self.mapping.claims for name in (own, *(other for other, _ in self.reads(own).instead))]
+        return [
+            name for own in self.mapping.claims for name in (own, *(other for other, _ in self.reads(own).instead))
+        ]
 
     def claims(self, lines: Lines) -> Any:
         """Which lines are this mapping's, by the constants of the elements that it claims: a numpy mask."""
@@ -126,7 +130,7 @@ class Reader:
         listed = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dict)]
         own = [each.get("value") for each in listed if each.get("system") == self.system]
         others = [each for each in listed if each.get("system") != self.system]
-        match = Match() if template is None else self.matcher.trial(template, others)
+        match = self.matcher.trial(template, others) if template is not None and others else Match()
         pairs = [(each.get("system"), each.get("value")) for each in others]
         match.names = tuple(f"{system}|{name}" for system, name in pairs if _is_text(system) and _is_text(name))
         if own and not all(map(_is_text, own)):
@@ -136,7 +140,7 @@ class Reader:
             said = "Two identifiers of this study in one resource."
             match.issues.append(Issue("error", "conflict", said, path=path))
         elif own:
-            match.cells[""] = own[0]
+            match.cells[""] = str(own[0])
         return match
 
     def read(self, lines: Lines, file: str | None, resolve: Resolve, final: bool) -> Read:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 class Lookup:
     """A cell to be found out: part `part` of the key of the resource of mapping `target` that `name` stands for.
 
+    `whole` says whether that is all of the key.
     `name` is a literal reference (`Patient/1`) or somebody else's identifier (`https://hospital/mrn|0041873`).
     """
 
     name: str
     target: str
     part: int
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from fhir_ivig.mapping.primitives import NUMBER_TYPES
 _PARAMETER = re.compile(r"\{\$([A-Za-z_][A-Za-z0-9_]*)\}")
 ALSO = "#"  # marks the path of what is only read, so that it is not taken for the element itself
 SEVERAL = ";"  # what separates the words of a cell that holds several
+# What is for people, and so not compared: members of a type.
+FOR_PEOPLE = {("CodeableConcept", "text"), ("Coding", "display"), ("Reference", "display"), ("Quantity", "unit")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +118,15 @@ def parameters(node: Template) -> set[str]:
         return {column[1:] for column in node.columns if column.startswith("$")}
     below = node.members.values() if isinstance(node, Group) else node.items
     return set().union(*(parameters(child) for child in below))
+
+
+def marks(node: Template) -> set[tuple[str, str]]:
+    """What reading knows a value by: its constants and whom its References mean, with their paths."""
+    if isinstance(node, Constant):
+        return {(node.path, node.text)}
+    if isinstance(node, Hole):
+        return {(node.path, f"-> {node.target}")} if node.target else set()
+    if isinstance(node, Items):
+        return set().union(*map(marks, node.items))
+    known = (child for name, child in node.members.items() if (node.type, name) not in FOR_PEOPLE)
+    return set().union(*map(marks, known))

@@ -33,7 +33,11 @@ def unclaimed(kind: str, version: str, lines: Lines, place: int, names: list[str
     if not names:
         return [Issue("information", "not-supported", f"No mapping reads a {kind}; it gives no row.", path=kind)]
     for name in names:
-        if found := _codings(lines, name, place):
+        try:
+            found = _codings(lines, name, place)
+        except ValueError as error:
+            return [Issue("error", "structure", f"This is not FHIR JSON: {error}.", path=f"{kind}.{name}")]
+        if found:
             said = f"No mapping claims this {kind} with {', '.join(found[:3])}; it gives no row."
             return [Issue("information", "not-supported", said, path=f"{kind}.{name}")]
     said = f"No code with its system in {' or '.join(names)} says what this {kind} is; it gives no row."
@@ -42,10 +46,7 @@ def unclaimed(kind: str, version: str, lines: Lines, place: int, names: list[str
 
 def _codings(lines: Lines, name: str, place: int) -> list[str]:
     found = lines.raw(name)
-    try:
-        return codings(strict_json(bytes(found[place]))) if found and len(found[place]) else []
-    except ValueError:
-        return []
+    return codings(strict_json(bytes(found[place]))) if found and len(found[place]) else []
 
 
 def _outcome(text: bytes) -> list[Issue]:

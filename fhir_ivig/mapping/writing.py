@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from fhir_ivig.issue import Issue
 from fhir_ivig.mapping import identity
 from fhir_ivig.mapping import mapping as language
+from fhir_ivig.mapping.demands import demands
 from fhir_ivig.mapping.fragments import Fragments
 from fhir_ivig.mapping.template import Group, Hole, Items, Template, holes
 
@@ -72,8 +73,8 @@ class Writer:
         self.system = identity.identifier_system(base, mapping.name)
         self.holes = list(dict.fromkeys(holes(mapping.resource)))
         self.fragments = Fragments(mapping, self.system, parameters)
-        self.references: dict[str, dict[str, str | None]] = {}
-        self.demands = list(_demands(mapping.resource))
+        self.references: dict[str, dict[str, str]] = {}
+        self.demands = list(demands(mapping))
 
     def write(
         self,
@@ -100,34 +101,20 @@ class Writer:
             Block(self, block, rows[start : start + BLOCK_ROWS], file, known or {}, refused).write(written, elsewhere)
         return written
 
-    def reference(self, hole: Hole, value: str, known: Collection[str] | None) -> str | None:
-        """The inside of a Reference to the resource with this key; None if there is none such."""
-        target = hole.target or ""
+    def insides(self, target: str, values: list[str], known: Collection[str] | None) -> list[str | None]:
+        """The insides of References to the resources with these keys; None where there is none such."""
+        import pyarrow as pa
+
         memo = self.references.setdefault(target, {})
         if len(memo) > MEMO:
             memo.clear()
-        if value not in memo:
-            system = identity.identifier_system(self.base, target)
-            literal = f"{self.target_types[target]}/{identity.logical_id(system, value)}"
-            memo[value] = f'"reference":"{literal}","identifier":{{"system":"{system}","value":"{_quoted(value)}"}}'
-        return memo[value] if known is None or value in known else None
-
-
-def _demands(node: Template) -> list[tuple[str, list[Hole], list[Hole]]]:
-    """Elements that may be left out but, once there, need a hole filled: path, all their holes, those demanded."""
-    found = []
-    if isinstance(node, Group):
-        demanded = [
-            child for name, child in node.members.items() if name in node.required and isinstance(child, Hole)
-        ]
-        if demanded:
-            found.append((node.path, list(holes(node)), demanded))
-        for child in node.members.values():
-            found += _demands(child)
-    elif isinstance(node, Items):
-        for child in node.items:
-            found += _demands(child)
-    return found
+        if new := [value for value in values if value not in memo]:
+            system, kind = identity.identifier_system(self.base, target), self.target_types[target]
+            ids, _ = identity.logical_ids(system, pa.array(new, pa.string()))
+            for value, name in zip(new, ids.to_pylist(), strict=True):
+                identifier = f'{{"system":"{system}","value":"{_quoted(value)}"}}'
+                memo[value] = f'"reference":"{kind}/{name}","identifier":{identifier}'
+        return [memo[value] if known is None or value in known else None for value in values]
 
 
 def _quoted(text: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fhir_ivig.issue import Issue, failed
+from fhir_ivig.issue import Issue, IssueError, failed
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.export import bind, export
 from fhir_ivig.sync.searches import searches
@@ -49,13 +49,15 @@ def push_study(
 ) -> PushedStudy:
     """Send a study's tables to a FHIR server (its base URL) or an NDJSON folder. See `export` and `push`.
 
-    Rows in which something is wrong are withheld; the rest is sent.
+    Rows in which something is wrong are withheld; the rest is sent. IssueError if the target took nothing of it.
     """
     from fhir_ivig.sync.push import push
 
     with TemporaryDirectory(prefix="fhir-ivig-") as folder:
         exported = export(study, Path(folder) / "fhir", version=version, progress=progress)
         pushed = push(Path(folder) / "fhir", target, token=token, on_progress=progress)
+    if pushed.failed and not (pushed.created or pushed.updated or pushed.unchanged):
+        raise IssueError(*exported.log.first, *pushed.issues)
     return PushedStudy(
         created=pushed.created,
         updated=pushed.updated,
@@ -78,15 +80,21 @@ def pull_study(
     """Fetch a study from a FHIR server (its base URL) or a folder: `out/fhir` as received, the tables in `out`.
 
     The rows are sorted by key, so equal studies give equal files. `out` has a study.yaml, which makes it a study
-    again. `manifest.json` says under `complete` whether anything is missing.
+    again. `manifest.json` says under `complete` whether anything is missing. A table of which nothing was found is
+    there, empty: it was asked for. IssueError if nothing at all came; then `out` is as it was.
     """
+    from fhir_ivig.study.writing import write_table
     from fhir_ivig.sync.pull import pull
 
     bound = bind(study, version)
     with whole_folder(out) as part:
         pulled = pull(source, searches(bound), part / "fhir", token=token, filter_here=True, on_progress=progress)
+        if not pulled.received:
+            raise IssueError(*pulled.issues)
         found = tabulate_into(part, [part / "fhir"], study, bound, sort=True, issues=pulled.issues, progress=progress)
-        write_study(study, out, part, list(found.rows))
+        for table in study.tables.keys() - found.rows.keys():
+            write_table(part / f"{table}.csv", [], list(study.dictionary[table].columns))
+        write_study(study, out, part, list(dict.fromkeys([*study.tables, *found.rows])))
     return found
 
 

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.collection import Bound, Mappings
 from fhir_ivig.study.study import Study
+from fhir_ivig.sync.doubles import doubled
 from fhir_ivig.sync.issues import IssueLog
 from fhir_ivig.sync.whole import MARKER, whole_folder
 
@@ -27,10 +28,10 @@ Progress = Callable[[str, int], None]
 
 @dataclass(slots=True)
 class Exported:
-    """What an export did: `rows` read by table, `resources` written by mapping, rows `withheld` for an error.
+    """What an export did: `rows` read by table, `resources` written by mapping, rows `withheld` by table.
 
-    `without` counts rows that an optional mapping had nothing to write for. `refused` are identities that several
-    rows share: all of those rows are withheld.
+    A row is withheld if an error keeps any mapping from writing it; the table's other mappings may have written it.
+    `without` counts rows, by mapping, that an optional mapping had nothing to write for.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -102,16 +103,8 @@ def export(
 def _twice(study: Study, bound: Bound, folder: Path | None, progress: Progress | None) -> Exported:
     first = _Run(study, bound, folder, {})
     exported = first.run(progress)
-    doubles = {name: found for name, parts in first.hashes.items() if len(found := _doubles(parts))}
+    doubles = {name: found for name, parts in first.hashes.items() if (found := doubled(parts))}
     return _Run(study, bound, folder, doubles).run(progress) if doubles else exported
-
-
-def _doubles(parts: list[np.ndarray]) -> set[int]:
-    """The numbers that occur more than once."""
-    import numpy as np
-
-    every = np.sort(np.concatenate(parts))
-    return set(every[1:][every[1:] == every[:-1]].tolist())
 
 
 class _Run:
@@ -140,8 +133,7 @@ class _Run:
         """The resources of some rows, mapping by mapping, those that others refer to first."""
         mappings = self.bound.mappings
         exported.rows[rows.table] += rows.batch.num_rows + rows.withheld
-        exported.withheld[rows.table] += rows.withheld
-        exported.log.add(rows.issues)
+        issues: list[Issue] = []
         for mapping in mappings.tables.get(rows.table, []):
             written = self.bound.writers[mapping.name].write(
                 rows.batch,
@@ -151,20 +143,19 @@ class _Run:
                 mappings.elsewhere(mapping),
                 self.refused.get(mapping.name, ()),
             )
-            exported.log.add(written.issues)
+            issues += written.issues
             exported.resources[mapping.name] += written.count
-            exported.withheld[mapping.name] += written.withheld
             exported.without[mapping.name] += written.without
             self.hashes.setdefault(mapping.name, []).extend(written.hashes)
             if mapping.name in self.known:
                 self.known[mapping.name].update(*(keys.to_pylist() for keys in written.keys))
-            if self.folder:
+            if self.folder and written.count:
                 file = self.file(mapping.resource_type, stack)
                 for buffer in written.buffers():
                     file.write(buffer)
-        unmapped = self.bound.unmapped(mappings.tables.get(rows.table, []), rows.batch, rows.numbers, rows.file)
-        exported.withheld[rows.table] += len(unmapped)
-        exported.log.add(unmapped)
+        issues += self.bound.unmapped(mappings.tables.get(rows.table, []), rows.batch, rows.numbers, rows.file)
+        exported.withheld[rows.table] += rows.withheld + len({issue.row for issue in issues})
+        exported.log.add(dict.fromkeys([*rows.issues, *issues]))  # several mappings may say the same of a row
 
     def file(self, resource_type: str, stack: ExitStack) -> Any:
         if resource_type not in self.files and self.folder:

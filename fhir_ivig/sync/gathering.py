@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from fhir_ivig.issue import Issue
 from fhir_ivig.mapping.collection import Mappings
 from fhir_ivig.mapping.identity import join_key
+from fhir_ivig.sync.doubles import doubled
 from fhir_ivig.sync.joining import join_rows, resolve_doubles, sorted_rows
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Gathering:
         self.issues: list[Issue] = []
         (folder / "resources").mkdir(mode=0o700)
 
-    def add(self, read: Read, file: str) -> None:
+    def add(self, read: Read) -> None:
         """Take the rows of one mapping in one block."""
         import pyarrow as pa
 
@@ -84,7 +85,7 @@ class Gathering:
             self.settle(table, batches)
         for table, found in self.written.items():
             found.close()
-            if self.doubled(table):
+            if doubled(self.keys[table]):
                 self.mend(table)
         return self.issues
 
@@ -95,8 +96,7 @@ class Gathering:
         rows = pa.Table.from_batches(batches).combine_chunks()
         description = self.study.dictionary[table]
         if self.shared(table):
-            rows, issues = join_rows(rows, description.key, table)
-            self.issues += issues
+            rows = join_rows(rows, description.key)
         if table == "assessments":
             rows = self.assign_visits(rows)
         if self.sort:
@@ -124,17 +124,10 @@ class Gathering:
             found.append(assigned)
         return pa.Table.from_batches(found)
 
-    def doubled(self, table: str) -> bool:
-        """Whether two rows may have the same key."""
-        import numpy as np
-
-        every = np.sort(np.concatenate(self.keys[table]))
-        return bool((every[1:] == every[:-1]).any())
-
     def mend(self, table: str) -> None:
         """Equal rows that came twice become one; rows with one key and other content are kept, with an error."""
         rows = self.written[table].read_back()
-        rows, issues = resolve_doubles(rows, self.study.dictionary[table].key, table)
+        rows, issues = resolve_doubles(rows, self.study.dictionary[table].key, f"{table}.{self.form}")
         self.issues += issues
         again = _Table(self.folder, table, self.form)
         for batch in rows.to_batches():

@@ -16,59 +16,64 @@ RESOURCE = "resource"
 SEVERAL = ";"
 
 
-def join_rows(rows: pa.Table, key: Sequence[str], table: str) -> tuple[pa.Table, list[Issue]]:
+def join_rows(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     """One row for each key, its cells from whichever rows have them; `resource` lists all the resources behind it.
 
-    Where two rows fill one cell differently, both stay as they are, with an error Issue. Rows without a whole key are
-    not joined.
+    Where two rows fill one cell differently, both stay as they are, for `resolve_doubles` to report. Rows without a
+    whole key are not joined.
     """
     import pyarrow as pa
 
     joined: dict[Any, dict[str, str | None]] = {}
-    issues: list[Issue] = []
     for place, row in enumerate(rows.to_pylist()):
         whole = tuple(row[name] for name in key)
         named: Any = whole if None not in whole else (whole, place)
         held = joined.setdefault(named, row)
         if held is row:
             continue
-        differing = [name for name in row if name != RESOURCE and None not in (row[name], held[name])]
-        differing = [name for name in differing if row[name] != held[name]]
-        if differing:
+        if any(_differ(row, held, name) for name in row if name != RESOURCE):
             joined[named, place] = row
-            said = f"Two resources of one key differ: {held[RESOURCE]} and {row[RESOURCE]}."
-            issues.append(Issue("error", "conflict", said, table, column=differing[0]))
             continue
         resources = dict.fromkeys(f"{held[RESOURCE]}{SEVERAL}{row[RESOURCE]}".split(SEVERAL))
         for name, cell in row.items():
             held[name] = cell if held[name] is None else held[name]
         held[RESOURCE] = SEVERAL.join(resources)
-    return pa.Table.from_pylist(list(joined.values()), schema=rows.schema), issues
+    return pa.Table.from_pylist(list(joined.values()), schema=rows.schema)
 
 
-def resolve_doubles(rows: pa.Table, key: Sequence[str], table: str) -> tuple[pa.Table, list[Issue]]:
-    """Rows without those that came twice with equal cells; an error Issue for each key whose rows differ."""
+def resolve_doubles(rows: pa.Table, key: Sequence[str], file: str) -> tuple[pa.Table, list[Issue]]:
+    """Rows without those that came twice with equal cells; an error Issue for each further row of a key that differs.
+
+    `file` is where the rows will stand; the Issues' `row` is the one there: the one kept of equal rows, or the one
+    that differs.
+    """
     import numpy as np
     import pyarrow as pa
 
-    seen: dict[tuple[str | None, ...], dict[str, str | None]] = {}
+    seen: dict[tuple[str | None, ...], tuple[dict[str, str | None], int]] = {}
     keep = np.ones(rows.num_rows, bool)
     issues: list[Issue] = []
+    number = 2
     for place, row in enumerate(rows.to_pylist()):
         whole = tuple(row[name] for name in key)
-        resource = row.pop(RESOURCE)
-        if None in whole or whole not in seen:
-            seen[whole] = row | {RESOURCE: resource}
-            continue
-        first = seen[whole]
-        if all(first[name] == cell for name, cell in row.items()):
+        first, its = seen.setdefault(whole, (row, number)) if None not in whole else (row, number)
+        differing = [name for name in row if name != RESOURCE and row[name] != first[name]]
+        if first is not row and not differing:
             keep[place] = False
-            said = f"{resource} repeats {first[RESOURCE]}: one row is kept."
-            issues.append(Issue("information", "duplicate", said, table))
-        else:
-            said = f"{resource} and {first[RESOURCE]} have one key and different cells: both rows are kept."
-            issues.append(Issue("error", "duplicate", said, table, column=key[-1]))
+            said = f"{row[RESOURCE]} repeats {first[RESOURCE]}: one row is kept."
+            issues.append(Issue("information", "duplicate", said, file, its))
+            continue
+        if differing:
+            column = next((name for name in differing if _differ(row, first, name)), differing[0])
+            said = f"{row[RESOURCE]} and {first[RESOURCE]} (row {its}) have one key and different cells: both rows are kept."
+            issues.append(Issue("error", "duplicate", said, file, number, column))
+        number += 1
     return rows.filter(pa.array(keep)), issues
+
+
+def _differ(row: dict[str, str | None], other: dict[str, str | None], name: str) -> bool:
+    """Whether both fill a cell, and differently."""
+    return None not in (row[name], other[name]) and row[name] != other[name]
 
 
 def sorted_rows(rows: pa.Table, key: Sequence[str], study: Study) -> pa.Table:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fhir_ivig.mapping.collection import Bound
 from fhir_ivig.mapping.identity import identifier_system
-from fhir_ivig.mapping.mapping import Mapping, Reads
+from fhir_ivig.mapping.mapping import Mapping
+from fhir_ivig.mapping.reads import Reads
 from fhir_ivig.mapping.template import Constant, Group, Hole, Items, Template
 from fhir_ivig.sync.pull import Search
 
@@ -24,9 +27,17 @@ def search(base: str, mappings: list[Mapping]) -> Search:
     """The search for the resources of some mappings of one resource type."""
     kind, subject = mappings[0].resource_type, subject_parameter(mappings[0])
     if subject is None:
-        return Search(kind, {"identifier": [f"{identifier_system(base, mapping.name)}|" for mapping in mappings]})
+        return Search(kind, {"identifier": _any(f"{identifier_system(base, mapping.name)}|" for mapping in mappings)})
     codes = [claimed_codes(mapping) for mapping in mappings]
-    return Search(kind, {"code": [code for each in codes for code in each]} if all(codes) else {}, subject)
+    return Search(kind, {"code": _any(code for each in codes for code in each)} if all(codes) else {}, subject)
+
+
+def _any(values: Iterable[str]) -> str:
+    """One parameter for any of the values; the parameter said again for each would ask for all of them at once.
+
+    https://hl7.org/fhir/R4/search.html#combining
+    """
+    return ",".join(values)
 
 
 def subject_parameter(mapping: Mapping) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fhir_ivig.issue import Issue
+from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.collection import Bound, References
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.export import Progress, bind
@@ -30,7 +30,8 @@ Form = Literal["csv", "parquet"]
 class Tabulated:
     """What became of the resources read: `rows` by table; `withheld` by mapping; `unclaimed` by no mapping.
 
-    `resources` read = those that gave a row (several may give one) + withheld + unclaimed + `broken` lines.
+    `resources` read = `gave` a row (several may give one) + withheld + unclaimed + `broken` lines, entries and files
+    cut off.
     """
 
     resources: int = 0
@@ -74,9 +75,13 @@ def tabulate(
     Resources that no mapping claims, or in which something is wrong, give no row and an Issue (all in
     `issues.ndjson`). Rows are in the order of the resources; with `sort` by key, visits and measures as in study.yaml
     (then each table is held in memory). Assessments without a visit get it from their day, where one window holds it.
+    IssueError if there is not one resource; then `out` is as it was.
     """
     with whole_folder(out) as part:
-        return tabulate_into(part, paths, study, bind(study, version), form=form, sort=sort, progress=progress)
+        found = tabulate_into(part, paths, study, bind(study, version), form=form, sort=sort, progress=progress)
+        if not found.resources:
+            raise IssueError(*found.log.first)
+    return found
 
 
 def tabulate_into(
@@ -126,8 +131,9 @@ class _Run:
     def take(self, block: Block, final: bool) -> None:
         tabulated = self.tabulated
         tabulated.log.add(block.issues)
-        if not final:
-            tabulated.broken += sum(issue.severity in ("error", "fatal") for issue in block.issues)
+        lost = sum(issue.severity == "error" and issue.row is not None for issue in block.issues)
+        tabulated.broken += lost
+        tabulated.resources += lost
         if not block.data:
             return
         found = self.bound.read(block.data, block.numbers, block.file, self.references, final)
@@ -138,12 +144,12 @@ class _Run:
         tabulated.broken += found.broken
         self.retry += [(block.file, line, number) for line, number in found.retry]
         for read in found.reads:
-            self.one(read, block.file)
+            self.one(read)
         if self.progress:
             self.progress(Path(block.file).name, tabulated.resources)
 
-    def one(self, read: Read, file: str) -> None:
+    def one(self, read: Read) -> None:
         self.tabulated.log.add(read.issues)
         self.tabulated.withheld[read.mapping] += read.withheld
         self.tabulated.gave[read.mapping] += read.batch.num_rows
-        self.gathering.add(read, file)
+        self.gathering.add(read)

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_ivig.mapping.mapping import Mapping
-from fhir_ivig.mapping.matching import Number, strict_json
+from fhir_ivig.mapping.strictjson import Number, strict_json
+from fhir_ivig.mapping.template import Hole, holes
 
 OTHER_UNITS = {  # UCUM code -> another, and what to multiply by
     "U/L": ("kU/L", "0.001"),
@@ -38,8 +39,10 @@ def perturbed(line: str, mapping: Mapping, chance: random.Random) -> str:
             _put(resource, names, chance.choice(reads.constants))
         elif reads.ignored and chance.random() < 0.5:
             _put(resource, names, None)
-        elif reads.paths and chance.random() < 0.5 and names[0] in resource:
-            _elsewhere(resource, names[0], chance.choice(reads.paths))
+        elif reads.instead and isinstance(mapping.resource.members[names[0]], Hole) and names[0] in resource:
+            if chance.random() < 0.5:
+                hole = next(holes(chance.choice(reads.instead)[1]))
+                _elsewhere(resource, names[0], tuple(hole.path.split(".")[1:]))
     resource = _extended(resource, chance, top=True)
     return echoed(dump(resource, (",", ":")), chance)
 

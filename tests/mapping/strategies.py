@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from fhir_ivig.mapping.collection import Bound, Mappings
 from fhir_ivig.mapping.mapping import Mapping
-from fhir_ivig.mapping.template import Group, Hole, Items, Template, holes
+from fhir_ivig.mapping.template import Constant, Hole, Items, Template, holes
 
 VERSIONS = ("R4", "R4B", "R5")
 FEATURES = Path(__file__).parent / "features"
@@ -163,37 +163,35 @@ def _column(mapping: Mapping, name: str) -> Column:
 
 
 @cache
-def demands(version: str, mapping_name: str) -> list[tuple[set[str], list[set[str]]]]:
-    """Where some columns, once filled, need others: an object what FHIR demands of it, half a key its other half."""
+def demands(version: str, mapping_name: str) -> list[tuple[list[set[str]], list[set[str]]]]:
+    """Where one of some sets of columns is filled, one of others must be: for an object, what FHIR demands of it; for
+    half a key, its other half. (The study's parameters are left out: an empty set is always filled.)"""
     mapping = mappings(version).by_name[mapping_name]
-    carried = [(hole, name) for hole in holes(mapping.resource) for name in hole.columns]
-    found = objects(mapping.resource)
+    found = objects(mapping.resource, [set()])
+    named = [(hole, name) for hole in holes(mapping.resource) for name in own(hole)]
     for hole in holes(mapping.resource):
-        others = {name for other, name in carried if other is not hole} | set(mapping.key)
-        if lonely := set(hole.columns) - others:
-            found.append((lonely, [{name} for name in hole.columns if name[0] != "$"]))
+        for name in own(hole) - {other for each, other in named if each is not hole} - set(mapping.key):
+            found.append(([{name}], [own(hole)]))
     return found
 
 
-def objects(node: Template) -> list[tuple[set[str], list[set[str]]]]:
-    """Objects that may be left out but, once there, need something: columns below, and of these what is needed."""
-    found = []
-    if isinstance(node, Group):
-        needed = [names for name in needs(node) if (names := names_below(node.members[name]))]
-        if needed:
-            found.append((names_below(node), needed))
-    below = node.members.values() if isinstance(node, Group) else node.items if isinstance(node, Items) else ()
-    return found + [each for child in below for each in objects(child)]
+def objects(node: Template, begun: list[set[str]] | None = None) -> list[tuple[list[set[str]], list[set[str]]]]:
+    """The objects of a template: where they are there, and what they need."""
+    if isinstance(node, Hole | Constant):
+        return []
+    if isinstance(node, Items):
+        return [each for item in node.items for each in objects(item)]
+    begun = begun or [own(hole) for hole in holes(node)]
+    needed = set(node.required) & node.members.keys()
+    if node.type == "Quantity":  # neither is said by half: a value without its unit, a unit without a value
+        needed |= node.members.keys() - {"comparator"}
+    below = [[own(hole) for hole in holes(node.members[name])] for name in needed]
+    rest = [each for child in node.members.values() for each in objects(child)]
+    return [*((begun, each) for each in below if each), *rest]
 
 
-def needs(node: Group) -> set[str]:
-    """What FHIR demands of an object; a Quantity without a value says nothing."""
-    needed = {name for name in node.required if name in node.members}
-    return needed | ({"value"} & node.members.keys() if node.type == "Quantity" else set())
-
-
-def names_below(node: Template) -> set[str]:
-    return {name for hole in holes(node) for name in hole.columns if name[0] != "$"}
+def own(hole: Hole) -> set[str]:
+    return {name for name in hole.columns if name[0] != "$"}
 
 
 @st.composite
@@ -217,26 +215,26 @@ def _row(mapping: Mapping, pools: dict[str, list[str]], chance: random.Random, w
     for name, pool in pools.items():
         if chance.random() < dense or (name in kept and not (wrong and chance.random() < 0.05)):
             row[name] = chance.choice(pool)
+    for hole in holes(mapping.resource.members.get("identifier", Items((), "", 0))):
+        [name] = hole.columns  # no two subjects share one
+        row[name] = row[name] and f"{row[name]}|{'/'.join(str(row[each]) for each in mapping.key)}"
     if wrong:
         return row
-    for name in mapping.either:
-        row[name] = None
-    if mapping.either:
-        name = chance.choice(mapping.either)
-        row[name] = chance.choice(pools[name])
+    chosen = {chance.choice(mapping.either)} if mapping.either else set()
+    barred = set(mapping.either) - chosen
+    row |= {name: None for name in barred} | {name: chance.choice(pools[name]) for name in chosen}
+
+    def filled(places: list[set[str]]) -> bool:
+        return any(all(row[name] is not None for name in names) for names in places)
+
     everything = demands(mapping.version, mapping.name)
-    while lacking := [(below, needed) for below, needed in everything if _lacks(mapping, row, below, needed)]:
-        for below, needed in lacking:
-            if any(name in mapping.either for names in needed for name in names):
-                row |= {name: None for name in below - set(mapping.key)}
+    while lacking := [(begun, needed) for begun, needed in everything if filled(begun) and not filled(needed)]:
+        for begun, needed in lacking:
+            if any(names & barred for names in needed):
+                row |= {name: None for names in begun for name in names - set(mapping.key)}
             else:
-                row |= {name: chance.choice(pools[name]) for names in needed for name in names if row[name] is None}
+                row |= {name: row[name] or chance.choice(pools[name]) for name in needed[0]}
     return row
-
-
-def _lacks(mapping: Mapping, row: dict[str, str | None], below: set[str], needed: list[set[str]]) -> bool:
-    there = any(row[name] is not None for name in below - set(mapping.key)) or below <= set(mapping.key)
-    return there and any(row[name] is None for names in needed for name in names)
 
 
 def batch(mapping: Mapping, rows: list[dict[str, str | None]]) -> pa.RecordBatch:

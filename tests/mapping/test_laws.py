@@ -26,7 +26,7 @@ from strategies import BASE, NAMES, PARAMETERS, VERSIONS, batch, batches, bound,
 from fhir_ivig.issue import Issue, failed
 from fhir_ivig.mapping.collection import Bound, References
 from fhir_ivig.mapping.mapping import Mapping
-from fhir_ivig.mapping.matching import strict_json
+from fhir_ivig.mapping.strictjson import strict_json
 from fhir_ivig.mapping.reading import Read
 from fhir_ivig.mapping.writing import Written
 
@@ -58,9 +58,9 @@ def read(study: Bound, lines: list[str]) -> tuple[Read, list[Issue]]:
 
 
 def assert_same(found: pa.RecordBatch, wanted: pa.RecordBatch) -> None:
-    """Equal rows, the first that differ shown."""
-    for given, back in zip(wanted.to_pylist(), found.to_pylist(), strict=True):
-        assert back == given
+    """Equal rows; the cells of the first row that differ are shown: (found, wanted)."""
+    for back, given in zip(found.to_pylist(), wanted.to_pylist(), strict=True):
+        assert {name: (back[name], cell) for name, cell in given.items() if back[name] != cell} == {}
 
 
 @everywhere
@@ -72,13 +72,13 @@ def test_rows_and_resources_go_round(version: str, name: str) -> None:
     @given(batches(mapping), st.integers(1, 80))
     def law(rows: pa.RecordBatch, cut: int) -> None:
         written = write(study, name, rows)
-        assert written.issues == []
+        assert written.issues == [], written.issues[0]
         assert written.count + written.without == rows.num_rows
         if not written.count:
             return
         lines = written.json_lines()
         back, issues = read(study, lines)
-        assert issues == []
+        assert issues == [], issues[0]
         kept = rows.take(pa.array(np.concatenate(written.rows) - 2))
         assert_same(back.batch, kept)
         ids = pa.chunked_array(written.ids).to_pylist()
@@ -114,9 +114,9 @@ def test_foreign_settles(version: str, name: str) -> None:
         assert first.batch.num_rows == back.batch.num_rows
         assert first.batch.select(list(mapping.key)).equals(back.batch.select(list(mapping.key)))
         second = write(study, name, first.batch)
-        assert second.issues == []
+        assert second.issues == [], second.issues[0]
         settled, issues = read(study, second.json_lines())
-        assert issues == []
+        assert issues == [], issues[0]
         assert_same(settled.batch, first.batch)
 
     law()
@@ -143,7 +143,7 @@ def test_nothing_vanishes(version: str, name: str) -> None:
         assert all(cell is None for row in lost for cell in rows.select(carried).slice(row - 2, 1).to_pylist()[0].values())
         if written.count:
             back, issues = read(study, written.json_lines())
-            assert issues == []
+            assert issues == [], issues[0]
             assert_same(back.batch, rows.take(pa.array(good - 2)))
 
     law()
@@ -161,7 +161,7 @@ def test_versions_agree(name: str) -> None:
         found = []
         for version in ("R4", "R5"):
             written = write(bound(version), name, rows.select(mappings(version).by_name[name].columns))
-            assert written.issues == []
+            assert written.issues == [], written.issues[0]
             found.append(read(bound(version), written.json_lines())[0].batch.select(r4.columns) if written.count else None)
         assert found[0] == found[1]
 

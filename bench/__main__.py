@@ -1,0 +1,213 @@
+"""Measure the engine and the commands: `make bench`, on one core, with nothing else running.
+
+Everything is compared within one run, as a ratio: machines differ and are noisy, so an absolute time proves nothing.
+Each figure is the best of several rounds in which all methods take turns. Files are in memory (/dev/shm, where there
+is one), so that no disk is measured. The data are synthetic.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROWS = 200_000
+SUBJECTS = 5_000
+ROUNDS = 5
+MODELS = 2_000  # resources given to fhir.resources; its time is scaled up
+BASE = "https://example.org/studies/bench"
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+TARGETS = {
+    "engine writing / orjson.dumps": 1.0,
+    "engine writing / fhir.resources": 200.0,
+    "engine reading / orjson.loads": 0.7,
+    "export command / orjson.dumps": 0.7,
+    "tabulate command / orjson.loads": 0.5,
+}
+LIMITS = {"export memory, 10 x rows": 1.15, "tabulate memory, 10 x rows": 1.15, "--help / python -c pass": 6.0}
+
+
+def main() -> int:
+    """Run everything, print a table, and say whether every target is met (exit code 1 if not)."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+    with tempfile.TemporaryDirectory(dir=shm) as folder:
+        here = Path(folder)
+        write_study(here / "study", ROWS)
+        figures, dumping, loading = engine()
+        found = {**figures, **commands(here, dumping, loading), **start_up(), **memory(here)}
+    missed = report(found)
+    return 1 if missed else 0
+
+
+def write_study(folder: Path, rows: int) -> None:
+    """A study of creatine kinase only: subjects and assessments."""
+    chance, visits = random.Random(1), rows // SUBJECTS  # noqa: S311 - no secret
+    folder.mkdir()
+    weeks = "\n".join(f"  - {{visit: week {week}, day: {7 * week}}}" for week in range(visits))
+    (folder / "study.yaml").write_text(
+        f"study: bench\ntitle: Bench\nstatus: completed\nbase: {BASE}\nfhir_version: R4\n"
+        "parameters: {mrn_system: https://hospital.example.org/mrn}\n"
+        f"visits:\n{weeks}\nmeasures:\n  CK: {{label: Creatine kinase, unit: U/L}}\n"
+        "tables: {subjects: {}, assessments: {}}\n"
+    )
+    with (folder / "subjects.csv").open("w") as out:
+        out.write("subject,sex,birth_date,diagnosis,diagnosis_date,biopsy_proven,mrn,site\n")
+        out.writelines(f"S{subject:06d},female,1950,PM,,,,\n" for subject in range(SUBJECTS))
+    with (folder / "assessments.csv").open("w") as out:
+        out.write("subject,visit,date,measure,sign,value,unit,upper_limit,scale_max,missing_reason\n")
+        for subject in range(SUBJECTS):
+            for visit in range(visits):
+                date = f"20{visit % 20 + 1:02d}-{visit % 12 + 1:02d}-{subject % 28 + 1:02d}"
+                value = f"{chance.randint(100, 99999) / 10:.2f}"
+                out.write(f"S{subject:06d},week {visit},{date},CK,,{value},U/L,200,,\n")
+
+
+def rows_in_memory() -> Any:
+    """The same assessments as one batch."""
+    import pyarrow as pa
+
+    chance, visits = random.Random(1), ROWS // SUBJECTS  # noqa: S311
+    places = [(subject, visit) for subject in range(SUBJECTS) for visit in range(visits)]
+    columns = {
+        "subject": [f"S{subject:06d}" for subject, _ in places],
+        "visit": [f"week {visit}" for _, visit in places],
+        "date": [f"20{visit % 20 + 1:02d}-{visit % 12 + 1:02d}-{subject % 28 + 1:02d}" for subject, visit in places],
+        "measure": ["CK"] * ROWS,
+        "value": [f"{chance.randint(100, 99999) / 10:.2f}" for _ in places],
+        "unit": ["U/L"] * ROWS,
+        "upper_limit": ["200"] * ROWS,
+    }
+    return pa.record_batch({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
+
+
+def best(*methods: Callable[[], Any], rounds: int = ROUNDS) -> list[float]:
+    """The best time of each method, in seconds; they take turns."""
+    times = [float("inf")] * len(methods)
+    for _ in range(rounds):
+        for place, method in enumerate(methods):
+            start = time.perf_counter()
+            method()
+            times[place] = min(times[place], time.perf_counter() - start)
+    return times
+
+
+def engine() -> tuple[dict[str, float], float, float]:
+    """Rows in memory to JSON in memory and back, identities and checks included; and orjson's two times."""
+    import orjson
+    from fhir.resources.R4B.observation import Observation
+
+    from fhir_ivig.library import bind_mapping
+    from fhir_ivig.mapping.collection import References
+
+    bound = bind_mapping("creatine_kinase", base=BASE).bound
+    writer, batch = bound.writers["creatine_kinase"], rows_in_memory()
+    lines = [line.encode() for line in writer.write(batch).json_lines()]
+    documents = [orjson.loads(line) for line in lines]
+    print(f"{len(lines):,} Observations of {len(lines[0])} bytes each")  # noqa: T201
+    blocks = list(cut(b"".join(line + b"\n" for line in lines)))
+
+    def read() -> None:
+        references, first, rows = References(), 1, 0
+        for block, count in blocks:
+            found = bound.read(block, range(first, first + count), None, references)
+            first, rows = first + count, rows + sum(one.batch.num_rows for one in found.reads)
+        if rows != ROWS:
+            raise SystemExit(f"read {rows} rows of {ROWS}")
+
+    writing, dumping = best(lambda: writer.write(batch), lambda: [orjson.dumps(document) for document in documents])
+    some = documents[:MODELS]
+    (models,) = best(lambda: [Observation(**document).model_dump_json() for document in some], rounds=2)
+    reading, loading = best(read, lambda: [None for line in lines if orjson.loads(line) is None])
+    (parsing,) = best(lambda: [Observation.model_validate_json(line) for line in lines[:MODELS]], rounds=2)
+    figures = {
+        "engine writing / orjson.dumps": dumping / writing,
+        "engine writing / fhir.resources": models * ROWS / MODELS / writing,
+        "engine reading / orjson.loads": loading / reading,
+        "engine reading / fhir.resources": parsing * ROWS / MODELS / reading,
+    }
+    return figures, dumping, loading
+
+
+def cut(data: bytes, size: int = 1 << 21) -> Any:
+    """Blocks of whole lines, as the commands read them."""
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", min(start + size, len(data) - 1)) + 1
+        yield data[start:end], data.count(b"\n", start, end)
+        start = end
+
+
+def run(*arguments: str) -> Callable[[], None]:
+    """A whole command as a process."""
+    words = [sys.executable, "-m", "fhir_ivig", *arguments]
+    return lambda: subprocess.run(words, check=True, capture_output=True, env=ENVIRONMENT) and None  # noqa: S603
+
+
+def commands(here: Path, dumping: float, loading: float) -> dict[str, float]:
+    """The whole commands, start-up, files and all, against orjson alone on what is in memory."""
+    study, fhir, tables = str(here / "study"), str(here / "fhir"), str(here / "tables")
+    exporting, tabulating = best(
+        run("export", study, "--out", fhir), run("tabulate", fhir, "--study", study, "--out", tables)
+    )
+    return {
+        "export command / orjson.dumps": dumping / exporting,
+        "tabulate command / orjson.loads": loading / tabulating,
+    }
+
+
+def start_up() -> dict[str, float]:
+    """What a person waits for before anything happens."""
+    bare = [sys.executable, "-c", "pass"]
+    helping, passing = best(run("--help"), lambda: subprocess.run(bare, check=True, env=ENVIRONMENT), rounds=15)  # noqa: S603
+    return {"--help / python -c pass": helping / passing}
+
+
+def memory(here: Path) -> dict[str, float]:
+    """The peak memory of the commands for ten times the rows, over that for the rows."""
+    write_study(here / "large", 10 * ROWS)
+    peaks = {}
+    for name in ("study", "large"):
+        study, fhir, tables = str(here / name), str(here / f"{name}-fhir"), str(here / f"{name}-tables")
+        peaks["export", name] = peak("export", study, "--out", fhir)
+        peaks["tabulate", name] = peak("tabulate", fhir, "--study", study, "--out", tables)
+    shown = {f"{command} {name}": f"{value // 1024} MiB" for (command, name), value in peaks.items()}
+    print("peak memory:", json.dumps(shown))  # noqa: T201
+    return {
+        f"{command} memory, 10 x rows": peaks[command, "large"] / peaks[command, "study"]
+        for command in ("export", "tabulate")
+    }
+
+
+def peak(*arguments: str) -> int:
+    """The most memory that a command held, in KiB."""
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    words = [sys.executable, "-c", code, sys.executable, "-m", "fhir_ivig", *arguments]
+    return int(subprocess.run(words, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout)  # noqa: S603
+
+
+def report(found: dict[str, float]) -> list[str]:
+    """Print every figure beside its target; return the names of those that miss it."""
+    missed = []
+    for name, value in found.items():
+        target, limit = TARGETS.get(name), LIMITS.get(name)
+        asked = f"at least {target}" if target else f"at most {limit}" if limit else ""
+        if (target and value < target) or (limit and value > limit):
+            missed.append(name)
+        print(f"{name:36s} {value:8.2f} x   {asked:14s} {'MISSED' if name in missed else ''}")  # noqa: T201
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
