@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fhir_ivig.issue import Issue, IssueError
-from fhir_ivig.mapping.collection import Bound, Mappings, References
+from fhir_ivig.mapping.collection import Bound, Mappings
+from fhir_ivig.mapping.references import References
 from fhir_ivig.study.study import Study
 
 if TYPE_CHECKING:
@@ -87,16 +88,22 @@ class StudyMapping:
             return ReadRows(self.no_rows(), [])
         data = b"".join(lines)
         found = self.bound.read(data, range(1, len(lines) + 1), None, References(), final=True)
+        rows = ReadRows(self.no_rows(), [], found.issues)
         for read in found.reads:
+            rows.issues += read.issues
             if read.mapping == self.name:
-                return ReadRows(read.batch, read.resources.to_pylist(), [*found.issues, *read.issues], read.withheld)
-        return ReadRows(self.no_rows(), [], found.issues)
+                rows.batch, rows.resources, rows.withheld = read.batch, read.resources.to_pylist(), read.withheld
+            else:
+                said = f"This is a resource of the mapping {read.mapping}: it gives no row here."
+                rows.issues += [Issue("warning", "not-supported", said, row=row) for row in read.numbers.tolist()]
+        return rows
 
     def no_rows(self) -> pa.RecordBatch:
         """The mapping's columns without a row."""
         import pyarrow as pa
 
-        return pa.schema([(name, pa.string()) for name in self.mapping.columns]).empty_table().to_batches()[0]
+        names = list(self.mapping.columns)
+        return pa.RecordBatch.from_arrays([pa.nulls(0, pa.string()) for _ in names], names)
 
     read_objects = read
 

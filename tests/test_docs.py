@@ -2,7 +2,7 @@
 
 The fenced blocks, in the order of a document, share one empty folder (with `sample_bundles` in it) and one Python:
 
-    ```console  lines with `$ ` are commands; what follows is their output, `...` standing for what is left out
+    ```console  `$ ` begins a command, `> ` goes on with it; what follows is its output, `...` for any part of that
     ```python   is run; a ```text block after it is what it prints
     ```yaml     a mapping file (it has `resource`) or study.yaml (it has `study`) is loaded; any other is part of a
                 study.yaml, and tried in that of the sample. Named by a comment in its first line, it is written to
@@ -64,9 +64,9 @@ class Reader:
         self.environment = {**os.environ, "PATH": path, "COLUMNS": "100", **({"FHIR": server} if server else {})}
 
     def console(self, text: str) -> None:
-        parts = re.split(r"^\$ (.*(?:\\\n.*)*)\n", text, flags=re.MULTILINE)
+        parts = re.split(r"^\$ (.*(?:\n> .*)*)\n", text, flags=re.MULTILINE)
         assert parts[0].strip() == "", f"output without a command: {parts[0]}"
-        commands, outputs = parts[1::2], parts[2::2]
+        commands, outputs = [part.replace("\n> ", "\n") for part in parts[1::2]], parts[2::2]
         mark = "=-=-="  # between the outputs; the exit code of each command is there for the next
         script = "".join(f"{command}\n__code=$?; echo {mark}; (exit $__code)\n" for command in commands)
         done = subprocess.run(

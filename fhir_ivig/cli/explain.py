@@ -28,6 +28,8 @@ def explain(mapping: str | None, study: Path | None, fhir_version: str | None, a
       fhir-ivig explain adverse_event --fhir-version R5 --json
     """
     with command(as_json):
+        import msgspec
+
         from fhir_ivig.library import explain_mapping, list_mappings
         from fhir_ivig.study.study import Study
 
@@ -51,4 +53,4 @@ def explain(mapping: str | None, study: Path | None, fhir_version: str | None, a
             click.echo(f"  {named}  {row['how']}{also}")
         click.echo(f"\nsearch   {found['search']}")
         click.echo(f"example  {json.dumps(found['example_row'], ensure_ascii=False)}")
-        click.echo(json.dumps(json.loads(found["example"]), ensure_ascii=False, indent=2))
+        click.echo(msgspec.json.format(found["example"], indent=2))  # keeps numbers as they are written

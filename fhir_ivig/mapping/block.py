@@ -10,7 +10,7 @@ from fhir_ivig.issue import Code, Issue
 from fhir_ivig.mapping import identity
 from fhir_ivig.mapping.strictjson import shown
 from fhir_ivig.mapping.template import Hole
-from fhir_ivig.mapping.tokens import Tokens, repeated, tokens
+from fhir_ivig.mapping.tokens import Cells, Tokens, repeated, tokens
 
 Presence = Any  # True (in every row), False (in none), or a mask
 
@@ -37,6 +37,7 @@ class Block:
         self.known, self.refused = known, refused
         self.bad: Any = None
         self.issues: list[Issue] = []
+        self.seen: dict[str, Cells] = {}
 
     def write(self, written: Written, elsewhere: Collection[str]) -> None:
         mapping = self.writer.mapping
@@ -65,9 +66,12 @@ class Block:
         """Keep the rows that are this mapping's."""
         import pyarrow.compute as pc
 
-        masks = [pc.fill_null(pc.equal(self.column(name), cell), False) for name, cell in wanted.items()]
-        if masks:
-            self.keep(reduce(pc.and_, masks))
+        for name, cell in wanted.items():
+            few = self.cells(name).distinct
+            places = few.dictionary.to_pylist()
+            if places != [cell] or few.null_count:
+                place = places.index(cell) if cell in places else -1
+                self.keep(pc.fill_null(pc.equal(few.indices, place), False))
 
     def keep_any(self, names: list[str]) -> None:
         import pyarrow.compute as pc
@@ -79,6 +83,7 @@ class Block:
 
         if pc.all(mask).as_py():
             return
+        self.seen.clear()
         self.batch = self.batch.filter(mask)
         self.rows = self.rows[mask.to_numpy(zero_copy_only=False)]
 
@@ -92,6 +97,17 @@ class Block:
         if name not in self.batch.schema.names:
             return pa.nulls(count, pa.string())
         return self.batch.column(name)
+
+    def cells(self, name: str) -> Cells:
+        """The same column by its distinct cells, where these are few: less than a quarter, as far as was seen."""
+        if name not in self.seen:
+            column = self.column(name)
+            few = None if name in self.writer.many else column.dictionary_encode()
+            if few is not None and 4 * len(few.dictionary) > len(column) > 100:
+                self.writer.many.add(name)
+                few = None
+            self.seen[name] = Cells(column, few)
+        return self.seen[name]
 
     def report(
         self, mask: pa.Array, code: Code, said: str, column: str, path: str | None = None, quote: bool = False
@@ -153,18 +169,17 @@ class Block:
     def tokens(self, hole: Hole) -> Tokens:
         """The tokens of a hole, with what is wrong reported."""
 
-        column = self.column(hole.columns[0])
         if hole.target:
             found = self.reference(hole)
         elif hole.repeat:
             single = Hole(hole.columns, hole.type, hole.path, hole.line, hole.via, hole.entries, hole.codes)
 
             def item(words: pa.Array) -> pa.Array:
-                return self.writer.fragments.item(hole, tokens(single, words, self.writer.parameters))
+                return self.writer.fragments.item(hole, tokens(single, Cells(words), self.writer.parameters))
 
-            found = repeated(hole, column, item)
+            found = repeated(hole, self.column(hole.columns[0]), item)
         else:
-            found = tokens(hole, column, self.writer.parameters)
+            found = tokens(hole, self.cells(hole.columns[0]), self.writer.parameters)
         if found.bad is not None:
             self.report(found.bad, found.code, f"is not {found.said}.", hole.columns[-1], hole.path, quote=True)
         return found
@@ -174,11 +189,12 @@ class Block:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        columns = [self.column(name) for name in hole.columns]
-        for name, column in zip(hole.columns, columns, strict=True):
+        for name in hole.columns:
             if name[0] != "$" and name not in self.writer.mapping.key:
-                self.check_key(name, column)
-        few = identity.join_key(columns).dictionary_encode()
+                self.check_key(name)
+        columns = [self.cells(name) for name in hole.columns]
+        key = columns[0] if len(columns) == 1 else Cells(identity.join_key([each.column for each in columns]))
+        few = key.distinct
         target = hole.target or ""
         found = self.writer.insides(target, few.dictionary.to_pylist(), self.known.get(target))
         text = pa.array(found, pa.string()).take(few.indices)
@@ -188,17 +204,13 @@ class Block:
 
     def key(self) -> pa.Array:
         """The identifier values; parts that could be confused are reported (once, before rows are withheld)."""
-        columns = []
-        for name in self.writer.mapping.key:
-            column = self.column(name)
-            if self.bad is not False:
-                self.check_key(name, column)
-            columns.append(column)
-        return identity.join_key(columns)
+        for name in self.writer.mapping.key if self.bad is not False else ():
+            self.check_key(name)
+        return identity.join_key([self.column(name) for name in self.writer.mapping.key])
 
-    def check_key(self, name: str, column: pa.Array) -> None:
+    def check_key(self, name: str) -> None:
         """Report the cells that cannot be part of a key: ours, or that of the resource that a reference means."""
-        if (bad := identity.confusable(column)) is not None:
+        if (bad := self.cells(name).marked(identity.confusable)) is not None:
             self.report(bad, "value", "cannot be part of a key: " + identity.CONFUSABLE, name, quote=True)
 
     def withhold(self, cells: dict[Hole, Tokens], written: Written) -> dict[Hole, Tokens]:

@@ -100,7 +100,9 @@ class Checker:
         self.check_choices(node, known, path)
         for name in sorted(name for name, each in known.items() if each.required and name not in node.value):
             self.refuse(node, path, f"{type_name} needs `{name}`.", "required")
-        needed = {name for name in members.keys() & known.keys() if known[name].required or known[name].choice_required}
+        needed = {
+            name for name in members.keys() & known.keys() if known[name].required or known[name].choice_required
+        }
         if type_name == "Quantity":  # a unit without a value says nothing, a value without its unit is a guess
             needed |= members.keys() - {"comparator"}
         return Group(type_name, members, path, node.line, frozenset(needed))

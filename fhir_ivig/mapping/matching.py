@@ -118,7 +118,7 @@ class Matcher:
         match.fits = False
         known = ", ".join((wanted, *reads.constants))
         said = f"This is `{shown(value)}`; the mapping reads {known}. Declare it under `reads` if it may be read too."
-        self.issue(match, "code-invalid", said, node)
+        self.issue(match, "structure" if text is None else "code-invalid", said, node)
 
     def hole(self, node: Hole, value: Any, match: Match) -> None:
         if node.target:
@@ -229,6 +229,8 @@ class Matcher:
             broken = [issue for _, trial in trials if not trial.fits for issue in trial.issues]
             match.issues += [issue for issue in broken if issue.code == "structure" and issue not in match.issues]
             taken |= {place for place, trial in trials if trial.fits}
+            if isinstance(item, Hole) and item.via:  # among codes of other systems the one that the map has
+                fitting = [trial for trial in fitting if trial.clean] or fitting
             repeat = next((hole for hole in holes(item) if hole.repeat), None)
             if repeat and fitting:
                 self.several(repeat, fitting, match)
@@ -268,7 +270,9 @@ class Matcher:
             return
         number = converted(value["value"], found.factor)
         if number is None:
-            self.issue(match, "value", f"`{shown(value['value'])}` cannot be converted exactly.", node.members["value"])
+            self.issue(
+                match, "value", f"`{shown(value['value'])}` cannot be converted exactly.", node.members["value"]
+            )
             return
         if found.said:
             self.issue(match, found.code, found.said, node, "information")

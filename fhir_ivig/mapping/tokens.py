@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fhir_ivig.issue import Code
@@ -32,29 +33,48 @@ class Tokens:
     said: str = ""
 
 
-def tokens(hole: Hole, column: pa.Array, parameters: dict[str, str]) -> Tokens:
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A column of cells and, where its distinct cells are few, the same by these (`few`): they are looked at once."""
+
+    column: pa.Array
+    few: pa.DictionaryArray | None = None
+
+    @property
+    def distinct(self) -> pa.DictionaryArray:
+        """The column by its distinct cells, however many they are."""
+        return self.column.dictionary_encode() if self.few is None else self.few
+
+    def marked(self, mark: Callable[[pa.Array], pa.Array | None]) -> pa.Array | None:
+        """What `mark` says of each cell, a mask or None, asked for the distinct cells only where they are few."""
+        if self.few is None:
+            return mark(self.column)
+        found = mark(self.few.dictionary)
+        return None if found is None else found.take(self.few.indices)
+
+
+def tokens(hole: Hole, cells: Cells, parameters: dict[str, str]) -> Tokens:
     """The tokens of a hole that is no Reference and does not repeat."""
+    column = cells.column
     if hole.via:
         known = {cell: json_text(values[0], parameters) for cell, values in hole.entries.items()}
-        return _looked_up(column, known.get, "code-invalid", f"one of {', '.join(hole.entries)}")
+        return _looked_up(cells, known.get, "code-invalid", f"one of {', '.join(hole.entries)}")
     if hole.codes:
         allowed = ", ".join(sorted(hole.codes))
-        return _looked_up(column, {code: f'"{code}"' for code in hole.codes}.get, "code-invalid", f"one of {allowed}")
+        return _looked_up(cells, {code: f'"{code}"' for code in hole.codes}.get, "code-invalid", f"one of {allowed}")
     if hole.factor:
         factor = hole.factor
-        return _looked_up(column, lambda cell: scaled(cell, factor), "value", "a decimal that can be scaled exactly")
+        return _looked_up(cells, lambda cell: scaled(cell, factor), "value", "a decimal that can be scaled exactly")
     if hole.type in NUMBER_TYPES or hole.type == "boolean":
-        return Tokens(column, "", misfits(hole.type, column), "value", expected(hole.type))
-    few = column.dictionary_encode()
-    if 4 * len(few.dictionary) > len(column):
-        return _strings(hole.type, column)
-    found = _strings(hole.type, few.dictionary)
-    bad = None if found.bad is None else found.bad.take(few.indices)
-    return Tokens(found.text.take(few.indices), '"', bad, "value", found.said)
+        return Tokens(column, "", cells.marked(partial(misfits, hole.type)), "value", expected(hole.type))
+    few = cells.few
+    text = escaped(column) if few is None else _taken(column, few, escaped(few.dictionary))
+    return Tokens(text, '"', cells.marked(partial(misfits, hole.type)), "value", expected(hole.type))
 
 
-def _strings(kind: str, column: pa.Array) -> Tokens:
-    return Tokens(escaped(column), '"', misfits(kind, column), "value", expected(kind))
+def _taken(column: pa.Array, few: pa.DictionaryArray, texts: pa.Array) -> pa.Array:
+    """The texts in the place of the distinct cells; the column itself where they are these cells."""
+    return column if texts is few.dictionary else texts.take(few.indices)
 
 
 def escaped(column: pa.Array) -> pa.Array:
@@ -69,17 +89,17 @@ def escaped(column: pa.Array) -> pa.Array:
     return pa.array(texts, pa.string()).take(few.indices)
 
 
-def _looked_up(column: pa.Array, find: Callable[[str], str | None], code: Code, said: str) -> Tokens:
+def _looked_up(cells: Cells, find: Callable[[str], str | None], code: Code, said: str) -> Tokens:
     """Each distinct cell through a function; None marks it bad."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    few = column.dictionary_encode()
+    few = cells.distinct
     found = [find(cell) for cell in few.dictionary.to_pylist()]
     text = pa.array(found, pa.string()).take(few.indices)
     if None not in found:
         return Tokens(text, "", None, code, said)
-    return Tokens(text, "", pc.and_(text.is_null(), column.is_valid()), code, said)
+    return Tokens(text, "", pc.and_(text.is_null(), cells.column.is_valid()), code, said)
 
 
 def scaled(cell: str, factor: Decimal) -> str | None:

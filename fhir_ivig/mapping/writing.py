@@ -16,7 +16,7 @@ from fhir_ivig.mapping import identity
 from fhir_ivig.mapping import mapping as language
 from fhir_ivig.mapping.demands import demands
 from fhir_ivig.mapping.fragments import Fragments
-from fhir_ivig.mapping.template import Group, Hole, Items, Template, holes
+from fhir_ivig.mapping.template import holes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,6 +74,7 @@ class Writer:
         self.holes = list(dict.fromkeys(holes(mapping.resource)))
         self.fragments = Fragments(mapping, self.system, parameters)
         self.references: dict[str, dict[str, str]] = {}
+        self.many: set[str] = set()  # columns that were seen to have many distinct cells
         self.demands = list(demands(mapping))
 
     def write(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fhir_ivig.issue import Issue, IssueError, failed
 from fhir_ivig.study.study import Study
@@ -15,6 +15,9 @@ from fhir_ivig.sync.export import bind, export
 from fhir_ivig.sync.searches import searches
 from fhir_ivig.sync.tabulate import Tabulated, tabulate_into
 from fhir_ivig.sync.whole import whole_folder
+
+if TYPE_CHECKING:
+    from fhir_ivig.sync.pull import Pulled, Search
 
 
 @dataclass(slots=True)
@@ -88,14 +91,25 @@ def pull_study(
 
     bound = bind(study, version)
     with whole_folder(out) as part:
-        pulled = pull(source, searches(bound), part / "fhir", token=token, filter_here=True, on_progress=progress)
+        asked = searches(bound)
+        pulled = pull(source, asked, part / "fhir", token=token, filter_here=True, on_progress=progress)
         if not pulled.received:
             raise IssueError(*pulled.issues)
-        found = tabulate_into(part, [part / "fhir"], study, bound, sort=True, issues=pulled.issues, progress=progress)
+        issues = [*pulled.issues, *_none_found(asked, pulled)]
+        found = tabulate_into(part, [part / "fhir"], study, bound, sort=True, issues=issues, progress=progress)
         for table in study.tables.keys() - found.rows.keys():
             write_table(part / f"{table}.csv", [], list(study.dictionary[table].columns))
         write_study(study, out, part, list(dict.fromkeys([*study.tables, *found.rows])))
     return found
+
+
+def _none_found(asked: list[Search], pulled: Pulled) -> list[Issue]:
+    """A warning for each resource type that was asked for and of which there was none at all."""
+    return [
+        Issue("warning", "not-found", f"There is no {search.resource_type} of this study's subjects.")
+        for search in asked
+        if not pulled.received[search.resource_type]
+    ]
 
 
 def write_study(study: Study, out: Path, folder: Path, tables: list[str]) -> None:

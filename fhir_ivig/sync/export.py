@@ -104,7 +104,11 @@ def _twice(study: Study, bound: Bound, folder: Path | None, progress: Progress |
     first = _Run(study, bound, folder, {})
     exported = first.run(progress)
     doubles = {name: found for name, parts in first.hashes.items() if (found := doubled(parts))}
-    return _Run(study, bound, folder, doubles).run(progress) if doubles else exported
+    if not doubles:
+        return exported
+    for file in first.files.values():
+        Path(file.name).unlink()
+    return _Run(study, bound, folder, doubles).run(progress)
 
 
 class _Run:

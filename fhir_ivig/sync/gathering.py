@@ -96,7 +96,8 @@ class Gathering:
         rows = pa.Table.from_batches(batches).combine_chunks()
         description = self.study.dictionary[table]
         if self.shared(table):
-            rows = join_rows(rows, description.key)
+            rows, issues = join_rows(rows, description.key, f"{table}.{self.form}")
+            self.issues += issues
         if table == "assessments":
             rows = self.assign_visits(rows)
         if self.sort:

@@ -16,29 +16,35 @@ RESOURCE = "resource"
 SEVERAL = ";"
 
 
-def join_rows(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+def join_rows(rows: pa.Table, key: Sequence[str], file: str) -> tuple[pa.Table, list[Issue]]:
     """One row for each key, its cells from whichever rows have them; `resource` lists all the resources behind it.
 
-    Where two rows fill one cell differently, both stay as they are, for `resolve_doubles` to report. Rows without a
-    whole key are not joined.
+    Where two rows fill one cell differently, or one resource comes with two contents, both stay as they are, for
+    `resolve_doubles` to report. A resource that comes again with the same content is an information Issue. Rows
+    without a whole key are not joined.
     """
     import pyarrow as pa
 
     joined: dict[Any, dict[str, str | None]] = {}
+    came: dict[tuple[Any, str | None], dict[str, str | None]] = {}
+    issues: list[Issue] = []
     for place, row in enumerate(rows.to_pylist()):
         whole = tuple(row[name] for name in key)
         named: Any = whole if None not in whole else (whole, place)
+        before = came.setdefault((named, row[RESOURCE]), dict(row))
         held = joined.setdefault(named, row)
         if held is row:
             continue
-        if any(_differ(row, held, name) for name in row if name != RESOURCE):
+        if before == row and row[RESOURCE] in str(held[RESOURCE]).split(SEVERAL):
+            said = f"{row[RESOURCE]} came twice with the same content: it is kept once."
+            issues.append(Issue("information", "duplicate", said, file))
+        elif before != row or any(_differ(row, held, name) for name in row if name != RESOURCE):
             joined[named, place] = row
-            continue
-        resources = dict.fromkeys(f"{held[RESOURCE]}{SEVERAL}{row[RESOURCE]}".split(SEVERAL))
-        for name, cell in row.items():
-            held[name] = cell if held[name] is None else held[name]
-        held[RESOURCE] = SEVERAL.join(resources)
-    return pa.Table.from_pylist(list(joined.values()), schema=rows.schema)
+        else:
+            for name, cell in row.items():
+                held[name] = cell if held[name] is None else held[name]
+            held[RESOURCE] = f"{held[RESOURCE]}{SEVERAL}{row[RESOURCE]}"
+    return pa.Table.from_pylist(list(joined.values()), schema=rows.schema), issues
 
 
 def resolve_doubles(rows: pa.Table, key: Sequence[str], file: str) -> tuple[pa.Table, list[Issue]]:
@@ -65,7 +71,9 @@ def resolve_doubles(rows: pa.Table, key: Sequence[str], file: str) -> tuple[pa.T
             continue
         if differing:
             column = next((name for name in differing if _differ(row, first, name)), differing[0])
-            said = f"{row[RESOURCE]} and {first[RESOURCE]} (row {its}) have one key and different cells: both rows are kept."
+            said = (
+                f"{row[RESOURCE]} and {first[RESOURCE]} (row {its}) have one key and different cells: both are kept."
+            )
             issues.append(Issue("error", "duplicate", said, file, number, column))
         number += 1
     return rows.filter(pa.array(keep)), issues

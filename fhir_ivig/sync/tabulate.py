@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fhir_ivig.issue import Issue, IssueError
-from fhir_ivig.mapping.collection import Bound, References
+from fhir_ivig.mapping.collection import Bound
+from fhir_ivig.mapping.references import References
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.export import Progress, bind
 from fhir_ivig.sync.gathering import Gathering

@@ -51,7 +51,11 @@ def dump(value: Any, separators: tuple[str, str]) -> str:
     """JSON with numbers as written."""
     comma, colon = separators
     if isinstance(value, dict):
-        return "{" + comma.join(f"{json.dumps(name)}{colon}{dump(each, separators)}" for name, each in value.items()) + "}"
+        return (
+            "{"
+            + comma.join(f"{json.dumps(name)}{colon}{dump(each, separators)}" for name, each in value.items())
+            + "}"
+        )
     if isinstance(value, list):
         return "[" + comma.join(dump(each, separators) for each in value) + "]"
     return str(value) if isinstance(value, Number) else json.dumps(value)  # escapes all but ASCII
@@ -82,7 +86,7 @@ def _other_units(value: Any, chance: random.Random) -> Any:
     if not isinstance(value, dict):
         return value
     found = {name: _other_units(each, chance) for name, each in value.items()}
-    if found.get("code") in OTHER_UNITS and "value" in found and chance.random() < 0.5:
+    if str(found.get("code")) in OTHER_UNITS and "value" in found and chance.random() < 0.5:
         code, factor = OTHER_UNITS[found["code"]]
         number = Decimal(found["value"])
         if number.adjusted() < 50 and len(number.as_tuple().digits) < 20:
@@ -100,7 +104,7 @@ def _put(resource: Any, names: list[str], value: Any) -> None:
             return
     if names[-1] in resource and value is not None:
         resource[names[-1]] = value
-    elif value is None:
+    elif value is None and len(resource) > 1:  # an object without anything in it is not FHIR
         resource.pop(names[-1], None)
 
 

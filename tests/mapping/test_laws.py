@@ -11,8 +11,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,7 @@ from fhir_ivig.mapping.strictjson import strict_json
 from fhir_ivig.mapping.reading import Read
 from fhir_ivig.mapping.writing import Written
 
-EXAMPLES = 13  # of at least 40 rows each: over 500 rows for each mapping and version
+EXAMPLES = 7  # of at least 75 rows each: over 500 rows for each mapping and version
 laws = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -69,7 +71,7 @@ def test_rows_and_resources_go_round(version: str, name: str) -> None:
     study, mapping = bound(version), mappings(version).by_name[name]
 
     @laws
-    @given(batches(mapping), st.integers(1, 80))
+    @given(batches(mapping), st.integers(9, 110))
     def law(rows: pa.RecordBatch, cut: int) -> None:
         written = write(study, name, rows)
         assert written.issues == [], written.issues[0]
@@ -107,10 +109,10 @@ def test_foreign_settles(version: str, name: str) -> None:
         lines = written.json_lines()
         back, _ = read(study, lines)
         echo, issues = read(study, [echoed(line, chance) for line in lines])
-        assert not failed(issues), issues[0]
+        assert [str(issue) for issue in issues if failed([issue])][:1] == []
         assert_same(echo.batch, back.batch)
         first, issues = read(study, [perturbed(line, mapping, chance) for line in lines])
-        assert not failed(issues), issues[0]
+        assert [str(issue) for issue in issues if failed([issue])][:1] == []
         assert first.batch.num_rows == back.batch.num_rows
         assert first.batch.select(list(mapping.key)).equals(back.batch.select(list(mapping.key)))
         second = write(study, name, first.batch)
@@ -133,14 +135,18 @@ def test_nothing_vanishes(version: str, name: str) -> None:
         written = write(study, name, rows)
         assert written.count + written.withheld + written.without == rows.num_rows
         good = np.concatenate(written.rows) if written.rows else np.array([], int)
-        errors = {issue.row for issue in written.issues if issue.severity == "error" and issue.column in mapping.columns}
+        errors = {
+            issue.row for issue in written.issues if issue.severity == "error" and issue.column in mapping.columns
+        }
         assert all(issue.file == "rows.csv" and issue.row and issue.column for issue in written.issues)
         assert not errors & set(good.tolist())
         lost = set(range(2, rows.num_rows + 2)) - errors - set(good.tolist())
         assert len(lost) == written.without
         assert not lost or mapping.optional
         carried = [each for each in mapping.columns if each not in mapping.key]
-        assert all(cell is None for row in lost for cell in rows.select(carried).slice(row - 2, 1).to_pylist()[0].values())
+        assert all(
+            cell is None for row in lost for cell in rows.select(carried).slice(row - 2, 1).to_pylist()[0].values()
+        )
         if written.count:
             back, issues = read(study, written.json_lines())
             assert issues == [], issues[0]
@@ -162,7 +168,9 @@ def test_versions_agree(name: str) -> None:
         for version in ("R4", "R5"):
             written = write(bound(version), name, rows.select(mappings(version).by_name[name].columns))
             assert written.issues == [], written.issues[0]
-            found.append(read(bound(version), written.json_lines())[0].batch.select(r4.columns) if written.count else None)
+            found.append(
+                read(bound(version), written.json_lines())[0].batch.select(r4.columns) if written.count else None
+            )
         assert found[0] == found[1]
 
     law()
@@ -189,8 +197,12 @@ def test_both_ways_of_reading_agree(version: str, name: str) -> None:
 
 
 def outcome(block: Any) -> Any:
-    issues = sorted({str(issue) for issue in block.issues} | {str(issue) for read in block.reads for issue in read.issues})
-    reads = [(read.mapping, read.batch.to_pylist(), read.resources.to_pylist(), read.withheld) for read in block.reads]
+    issues = sorted(
+        {str(issue) for issue in block.issues} | {str(issue) for read in block.reads for issue in read.issues}
+    )
+    reads = [
+        (read.mapping, read.batch.to_pylist(), read.resources.to_pylist(), read.withheld) for read in block.reads
+    ]
     return block.count, block.unclaimed, block.broken, reads, issues
 
 
@@ -207,8 +219,8 @@ def test_each_resource_has_one_mapping(version: str) -> None:
     study = bound(version)
     every = list(mappings(version).by_name.values())
 
-    @laws
-    @given(st.tuples(*(batches(mapping, 1, 8) for mapping in every)), st.integers(0, 2**32 - 1))
+    @settings(laws, max_examples=4)
+    @given(st.tuples(*(batches(each, 1, 9, pool=4) for each in every)), st.integers(0, 2**32 - 1))
     def law(tables: tuple[pa.RecordBatch, ...], seed: int) -> None:
         written = {each.name: write(study, each.name, rows) for each, rows in zip(every, tables, strict=True)}
         lines = [line for found in written.values() for line in found.json_lines()]
@@ -234,12 +246,16 @@ def test_identity(version: str, name: str) -> None:
     """Law 4: identity is the key's and nothing else's."""
     study, mapping = bound(version), mappings(version).by_name[name]
 
-    @laws
-    @given(batches(mapping), batches(mapping, wrong=True))
+    @settings(laws, max_examples=4)
+    @given(batches(mapping, 10, 30, pool=6), batches(mapping, 10, 30, wrong=True, pool=6))
     def law(rows: pa.RecordBatch, wrong: pa.RecordBatch) -> None:
         seen: dict[tuple[str, ...], str] = {}
         for written, table in ((write(study, name, each), each) for each in (rows, wrong)):
-            cells = table.take(pa.array(np.concatenate(written.rows) - 2)).select(list(mapping.key)) if written.count else None
+            cells = (
+                table.take(pa.array(np.concatenate(written.rows) - 2)).select(list(mapping.key))
+                if written.count
+                else None
+            )
             for line, row in zip(written.json_lines(), cells.to_pylist() if cells else [], strict=True):
                 resource = strict_json(line)
                 key = tuple(row.values())
@@ -258,10 +274,28 @@ def test_identity(version: str, name: str) -> None:
 @everywhere
 def test_confusable_keys_are_refused(version: str, name: str) -> None:
     study, mapping = bound(version), mappings(version).by_name[name]
-    cells = ["a/b", "a|b", "a,b", "a$b", "a\\b", " a", "a ", "a\u3000", "\xa0a", "a\tb", "a\x00", "e\u0301", "a\u200b", "\ufeffa", "a\x85"]
+    cells = [
+        "a/b",
+        "a|b",
+        "a,b",
+        "a$b",
+        "a\\b",
+        " a",
+        "a ",
+        "a\u3000",
+        "\xa0a",
+        "a\tb",
+        "a\x00",
+        "e\u0301",
+        "a\u200b",
+        "\ufeffa",
+        "a\x85",
+    ]
     for at in mapping.key:
         free = {each: None for each in mapping.columns if each not in mapping.rows}
-        written = write(study, name, batch(mapping, [{**free, **dict.fromkeys(mapping.key, "1"), at: cell} for cell in cells]))
+        written = write(
+            study, name, batch(mapping, [{**free, **dict.fromkeys(mapping.key, "1"), at: cell} for cell in cells])
+        )
         told = {issue.row for issue in written.issues if issue.column == at and issue.severity == "error"}
         assert written.count == 0
         assert told == set(range(2, len(cells) + 2)) or (mapping.optional and written.without == len(cells))
@@ -279,9 +313,9 @@ def test_resources_are_fhir(version: str, name: str) -> None:
     model = package.get_fhir_model_class(mapping.resource_type)
 
     @settings(laws, max_examples=3)
-    @given(batches(mapping, 20, 20))
+    @given(batches(mapping, 20, 20, pool=6))
     def law(rows: pa.RecordBatch) -> None:
         for line in write(study, name, rows).json_lines():
-            model.model_validate_json(line)
+            model.model_validate(json.loads(line, parse_float=Decimal))
 
     law()
