@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "library": ALL,
     "demo": ALL,
     "cli": ALL | {"cli"},
+    "__main__": {"cli"},
 }
 
 

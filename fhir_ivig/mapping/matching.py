@@ -13,15 +13,16 @@ from typing import Any
 
 from fhir_ivig.issue import Code, Issue, Severity
 from fhir_ivig.mapping.hazards import VOID, VOID_PLACES, hazard
-from fhir_ivig.mapping.identity import SEPARATOR, identifier_system
+from fhir_ivig.mapping.identity import identifier_system
+from fhir_ivig.mapping.lists import match_items
 from fhir_ivig.mapping.mapping import Mapping
 from fhir_ivig.mapping.match import Match, local_link, own_holes
 from fhir_ivig.mapping.primitives import expected, fits
 from fhir_ivig.mapping.quantities import conversion, converted
 from fhir_ivig.mapping.reads import Reads
-from fhir_ivig.mapping.references import Lookup
+from fhir_ivig.mapping.references import Lookup, whom
 from fhir_ivig.mapping.strictjson import primitive, shown, strict_json
-from fhir_ivig.mapping.template import ALSO, FOR_PEOPLE, SEVERAL, Constant, Group, Hole, Items, Template, holes
+from fhir_ivig.mapping.template import ALSO, FOR_PEOPLE, Constant, Group, Hole, Items, Template, holes
 from fhir_ivig.mapping.tokens import unscaled
 
 UNIT = ("code", "system", "unit")
@@ -87,7 +88,7 @@ class Matcher:
         elif isinstance(node, Hole):
             self.hole(node, value, match)
         elif isinstance(node, Items):
-            self.items(node, value, match, reads)
+            match_items(self, node, value, match, reads)
         elif node.type == "Quantity" and isinstance(node.members.get("code"), Constant):
             self.quantity(node, value, match, reads)
         else:
@@ -102,15 +103,17 @@ class Matcher:
     def constant(self, node: Constant, value: Any, match: Match, reads: Reads) -> None:
         wanted = node.bound(self.parameters)
         text = primitive(node.type, value)
-        if reads.ignored or text == wanted:
-            return
-        if text in reads.constants:
-            self.issue(match, "informational", f"Read `{text}`, as the mapping declares.", node, "information")
+        if reads.ignored:
             return
         if text is not None and (link := local_link(node)) is not None:
             match.cells[link] = text.removeprefix("#")
             if text.startswith("#") == wanted.startswith("#"):
                 return
+        if text == wanted:
+            return
+        if text in reads.constants:
+            self.issue(match, "informational", f"Read `{text}`, as the mapping declares.", node, "information")
+            return
         if node.type == "decimal" and text is not None and fits("decimal", text) and Decimal(text) == Decimal(wanted):
             return
         if void(node, text, match):
@@ -163,33 +166,16 @@ class Matcher:
     def reference(self, node: Hole, value: Any, match: Match) -> None:
         """The key's cells from a business identifier of ours, else to be looked up by reference or identifier."""
         target = node.target or ""
-        given = value if isinstance(value, dict) else {}
-        literal, identifier = given.get("reference"), given.get("identifier")
-        system, key = (
-            (identifier.get("system"), identifier.get("value")) if isinstance(identifier, dict) else ("", "")
-        )
-        if isinstance(key, str) and system == identifier_system(self.base, target):
-            parts = key.split(SEPARATOR)
-            if len(parts) == len(node.columns) and all(parts):
-                for column, part in zip(node.columns, parts, strict=True):
-                    self.fill(node, column, part, match)
-                return
-        elif isinstance(system, str) and system.startswith(identifier_system(self.base, "")):
-            match.fits = False
-            self.issue(match, "conflict", f"The reference means `{shown(system)}`, not {target}.", node)
-            return
-        name = None
-        if isinstance(literal, str) and "/" in literal and not literal.startswith("#"):
-            name = "/".join(literal.split("/_history/")[0].split("/")[-2:])
-        elif isinstance(key, str) and isinstance(system, str) and system and key:
-            name = f"{system}|{key}"
-        if name is None:
+        meant = whom(value, identifier_system(self.base, target), len(node.columns))
+        if meant is None:
             said = f"The reference has neither an address nor an identifier: it gives no `{node.columns[0]}`."
             self.issue(match, "required", said, node)
             return
         for place, column in enumerate(node.columns):
-            if not column.startswith("$"):
-                self.fill(node, column, Lookup(name, target, place, len(node.columns) == 1), match)
+            if not isinstance(meant, str):
+                self.fill(node, column, meant[place], match)
+            elif not column.startswith("$"):
+                self.fill(node, column, Lookup(meant, target, place, len(node.columns) == 1), match)
 
     def group(self, node: Group, value: Any, match: Match, reads: Reads) -> None:
         if not isinstance(value, dict) or not value:
@@ -210,49 +196,6 @@ class Matcher:
 
     def is_ignored(self, node: Template) -> bool:
         return self.mapping.reads.get(node.path, _NOTHING).ignored
-
-    def items(self, node: Items, value: Any, match: Match, reads: Reads) -> None:
-        """Each item of the template against the items there: none, one, or (repeating) all that fit."""
-        if reads.ignored and next(holes(node), None) is None:
-            return
-        if not isinstance(value, list) or not value:
-            match.fits = False
-            said = f"FHIR has a list here, with something in it; this is `{shown(value)}`."
-            self.issue(match, "structure", said, node)
-            return
-        if (wrong := _no_item(node, value)) is not None:
-            self.issue(match, "structure", wrong, node)
-        taken: set[int] = set()
-        for item in node.items:
-            trials = [(place, self.trial(item, each)) for place, each in enumerate(value) if place not in taken]
-            fitting = [trial for _, trial in trials if trial.fits]
-            broken = [issue for _, trial in trials if not trial.fits for issue in trial.issues]
-            match.issues += [issue for issue in broken if issue.code == "structure" and issue not in match.issues]
-            taken |= {place for place, trial in trials if trial.fits}
-            if isinstance(item, Hole) and item.via:  # among codes of other systems the one that the map has
-                fitting = [trial for trial in fitting if trial.clean] or fitting
-            repeat = next((hole for hole in holes(item) if hole.repeat), None)
-            if repeat and fitting:
-                self.several(repeat, fitting, match)
-            elif any(trial.cells != fitting[0].cells for trial in fitting):
-                self.issue(match, "conflict", f"{len(fitting)} items fit where one is expected.", item)
-            elif fitting:
-                match.add(fitting[0])
-            elif next(holes(item), None) is None:
-                match.fits = False
-                said = f"No item of `{shown(value)}` has the fixed values that the mapping expects."
-                self.issue(match, "required", said, item)
-        unread = [hole.columns[0] for hole in own_holes(node) if hole.columns[0] not in match.cells]
-        if len(taken) < len(value) and unread and not node.path.endswith((".identifier", ".extension")):
-            columns = ", ".join(dict.fromkeys(unread))
-            self.issue(match, "incomplete", f"An item here fits no mapping; {columns} may be lost.", node, "warning")
-
-    def several(self, hole: Hole, trials: list[Match], match: Match) -> None:
-        words = [str(trial.cells.pop(hole.columns[0])) for trial in trials if hole.columns[0] in trial.cells]
-        for trial in trials:
-            match.add(trial)
-        if words:
-            self.fill(hole, hole.columns[0], SEVERAL.join(words), match)
 
     def quantity(self, node: Group, value: Any, match: Match, reads: Reads) -> None:
         """A Quantity in the written unit, converted where another is given that can be converted exactly."""
@@ -286,17 +229,6 @@ class Matcher:
     def issue(self, match: Match, code: Code, text: str, node: Template, severity: Severity = "error") -> None:
         column = next((hole.columns[0] for hole in own_holes(node)), None)
         match.issues.append(Issue(severity, code, text, column=column, path=node.path))
-
-
-def _no_item(node: Items, value: list[Any]) -> str | None:
-    """What is wrong with an item, whatever the template wants of it; None: nothing."""
-    objects, extensions = isinstance(node.items[0], Group), node.path.endswith(".extension")
-    for each in value:
-        if not each or (objects and not isinstance(each, dict)):
-            return f"An item of a list is `{shown(each)}`."
-        if extensions and not isinstance(each.get("url"), str):
-            return "An extension has no url."
-    return None
 
 
 def void(node: Constant | Hole, value: Any, match: Match) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from fhir_ivig.mapping.identity import SEPARATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +49,20 @@ class References:
     def resolve(self, name: str, mapping: str) -> str | None:
         """The identifier value of what a name stands for, if it is known to be of this mapping."""
         return self.values.get((name, mapping)) or None
+
+
+def whom(value: Any, system: str, count: int) -> list[str] | str | None:
+    """Whom a Reference means: the `count` parts of a key under our identifier system, else the name to look up.
+
+    The name is `Type/id`, without the server's address and the version, or `system|value`. None: it names nobody.
+    """
+    given = value if isinstance(value, dict) else {}
+    literal, identifier = given.get("reference"), given.get("identifier")
+    theirs, key = (identifier.get("system"), identifier.get("value")) if isinstance(identifier, dict) else ("", "")
+    if isinstance(key, str) and theirs == system:
+        parts = key.split(SEPARATOR)
+        if len(parts) == count and all(parts):
+            return parts
+    if isinstance(literal, str) and "/" in literal and not literal.startswith("#"):
+        return "/".join(literal.split("/_history/")[0].split("/")[-2:])
+    return f"{theirs}|{key}" if isinstance(key, str) and isinstance(theirs, str) and theirs and key else None

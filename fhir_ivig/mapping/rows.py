@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fhir_ivig.issue import Code, Issue, Severity
+from fhir_ivig.mapping.filled import check_filled
 from fhir_ivig.mapping.identity import SEPARATOR
 from fhir_ivig.mapping.keys import Keys
 from fhir_ivig.mapping.match import Match
@@ -53,7 +54,7 @@ class Rows:
         keys.read()
         waiting = keys.look_up(final)
         self.void &= ~self.broken
-        self.check(~(self.void | self.outside | waiting))
+        check_filled(self, ~(self.void | self.outside | waiting))
         deferred = waiting & ~self.bad & ~self.void
         self.forget(self.void | deferred)
         self.bad &= ~self.void
@@ -255,34 +256,3 @@ class Rows:
             said = f"Two places in the resource give different cells for `{column}`."
             self.report(differ.to_numpy(zero_copy_only=False), "conflict", said, column, path)
         self.columns[column] = pc.coalesce(before, cells) if before.null_count else before
-
-    def check(self, rows: np.ndarray) -> None:
-        """What a row needs, whoever wrote the resource."""
-        import numpy as np
-
-        mapping, paths = self.mapping, self.reader.paths
-
-        def filled(name: str) -> np.ndarray:
-            cells = self.columns.get(name)
-            if cells is None:
-                return np.zeros(len(self.lines), bool)
-            return cells.is_valid().to_numpy(zero_copy_only=False) if cells.null_count else np.ones(len(cells), bool)
-
-        rows = rows & ~self.bad
-        for name in dict.fromkeys((mapping.key[0], *mapping.required)):
-            if (mask := rows & ~filled(name)).any():
-                said = f"Nothing in the resource gives `{name}`; it is required."
-                self.report(mask, "required", said, name, paths.get(name))
-        if mapping.either:
-            count = sum(filled(name).astype(int) for name in mapping.either)
-            names, path = " and ".join(mapping.either), paths.get(mapping.either[-1])
-            if (mask := rows & (count == 0)).any():
-                self.report(mask, "required", f"One of {names} must be there.", mapping.either[0], path)
-            if (mask := rows & (count > 1)).any():
-                self.report(mask, "invariant", f"Only one of {names} may be there.", mapping.either[0], path)
-        for name in mapping.key[1:]:
-            if (mask := rows & ~self.bad & ~filled(name)).any():
-                said = (
-                    f"Nothing in the resource gives `{name}`, a part of the key: it is not one of this study's own."
-                )
-                self.report(mask, "incomplete", said, name, severity="warning")

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from done import Done
 
 from fhir_ivig.cli import main
 
 SAMPLE = Path(__file__).parents[2] / "sample_bundles/hara2003"
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command left: its exit code, what it printed."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.stdout)
 
 
 @pytest.fixture(scope="session")

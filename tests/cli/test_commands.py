@@ -13,7 +13,7 @@ import fhir.resources
 import fhir.resources.R4B
 import pyarrow.parquet as pq
 import pytest
-from conftest import Done
+from done import Done
 
 TABLES = ["subjects", "courses", "infusions", "assessments", "medications", "adverse_events", "dispositions"]
 RESOURCES = 559

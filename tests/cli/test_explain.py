@@ -9,7 +9,7 @@ from typing import Any
 import fhir.resources
 import fhir.resources.R4B
 import pytest
-from conftest import Done
+from done import Done
 
 import fhir_ivig
 from fhir_ivig.library import list_mappings

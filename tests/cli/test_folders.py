@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Done
+from done import Done
 
 Typed = Callable[..., Done]
 WRITERS = [

@@ -97,6 +97,15 @@ def test_bad_line(name: str) -> None:
         assert 2 not in outcome.rows
 
 
+def test_an_object_over_two_lines() -> None:
+    """As many objects as lines are not one on each: nothing may be read under another line's number."""
+    cut = SOUND.index('"status"')
+    halves = [SOUND[:cut].encode(), f"{SOUND[cut:]}{SOUND}".encode()]
+    outcome = Outcome(bound(), [SOUND.encode(), *halves, SOUND.encode()])
+    assert set(outcome.rows) == {1, 4}
+    assert all(outcome.failed(number) for number in (2, 3))
+
+
 def test_bytes_that_are_no_utf8() -> None:
     outcome = Outcome(bound(), [SOUND.encode(), SOUND.encode().replace(b"final", b"f\xe9nal"), SOUND.encode()])
     assert [number in outcome.rows for number in (1, 2, 3)] == [True, False, True]
