@@ -185,11 +185,11 @@ def _too_long(file: str, number: int, limit: int) -> Issue:
 
 def _block(file: str, data: bytes, first: int, limit: int) -> tuple[Block, int]:
     """The whole lines in `data`, and how many lines of the file they were."""
-    lines = data.split(b"\n")
-    lines.pop()
-    plain = max(map(len, lines)) <= limit and b"\r" not in data and all(line[:1] == b"{" for line in lines)
-    if plain and _is_utf8(data):
-        return Block(file, data, range(first, first + len(lines))), len(lines)
+    count = data.count(b"\n")
+    plain = data[:1] == b"{" and data.count(b"\n{") == count - 1 and b"\r" not in data
+    if plain and _longest(data) <= limit and _is_utf8(data):
+        return Block(file, data, range(first, first + count)), count
+    lines = data.split(b"\n")[:-1]
     kept, numbers, issues = [], [], []
     for number, line in enumerate(map(bytes.strip, lines), first):
         if len(line) > limit:
@@ -202,6 +202,14 @@ def _block(file: str, data: bytes, first: int, limit: int) -> tuple[Block, int]:
             kept.append(line + b"\n")
             numbers.append(number)
     return Block(file, b"".join(kept), numbers, issues), len(lines)
+
+
+def _longest(data: bytes) -> int:
+    """The length of the longest line."""
+    import numpy as np
+
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    return int(np.diff(ends, prepend=-1).max()) - 1
 
 
 def _is_utf8(data: bytes) -> bool:

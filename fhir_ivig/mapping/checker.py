@@ -38,11 +38,16 @@ class Checker:
     def resource(self, node: Yaml, path: str | None = None) -> Group | None:
         """A whole resource; `resourceType` says which. `path` is where it is contained."""
         if node.kind != "mapping" or "resourceType" not in node.value:
-            self.refuse(node, "", "A resource is a mapping with its `resourceType`.", "required")
+            first = next(iter(node.value.values()), node) if node.kind == "mapping" else node
+            self.refuse(first, path or "", "A resource is a mapping that begins with its `resourceType`.", "required")
             return None
-        name = node.value["resourceType"].value
-        if not isinstance(name, str) or not elements(self.version, name):
-            self.refuse(node, "", f"`{name}` is no resource type of FHIR {self.version}.", "code-invalid")
+        said = node.value["resourceType"]
+        if said.kind != "scalar":
+            self.refuse(said, path or "", "`resourceType` is one code: this is not its shape.")
+            return None
+        name = said.value
+        if "implicitRules" not in elements(self.version, name):  # which every resource has, and no data type
+            self.refuse(said, path or "", f"`{name}` is no resource type of FHIR {self.version}.", "code-invalid")
             return None
         return self.group(node, name, path or name)
 
@@ -82,6 +87,8 @@ class Checker:
         group = self.group(node, element.type, path)
         if group and element.codes and element.type == "CodeableConcept":
             self.check_codings(node, group, element)
+        if element.type == "CodeableReference" and isinstance(hole := group.members.get("reference"), Hole):
+            group.members["reference"] = replace(hole, types=element.targets)
         return group
 
     def group(self, node: Yaml, type_name: str, path: str) -> Group:
@@ -157,6 +164,7 @@ class Checker:
             via=found["via"],
             factor=factor,
             target=found["target"],
+            types=element.targets if found["target"] else (),
             repeat=bool(found["repeat"]),
         )
         problem = None

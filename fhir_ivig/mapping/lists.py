@@ -28,7 +28,10 @@ def match_items(matcher: Matcher, node: Items, value: Any, match: Match, reads: 
         broken = [issue for trial in trials.values() if not trial.fits for issue in trial.issues]
         match.issues += [issue for issue in broken if issue.code == "structure" and issue not in match.issues]
         taken |= {place for place, trial in trials.items() if trial.fits}
-        _take(matcher, item, [trial for trial in trials.values() if trial.fits], value, match)
+        fitting = [trial for trial in trials.values() if trial.fits]
+        if isinstance(item, Hole) and item.via:  # among codes of other systems the one that the map has
+            fitting = [trial for trial in fitting if trial.clean] or fitting
+        _take(matcher, item, fitting, value, match)
     unread = [hole.columns[0] for hole in own_holes(node) if hole.columns[0] not in match.cells]
     if len(taken) < len(value) and unread and not node.path.endswith((".identifier", ".extension")):
         columns = ", ".join(dict.fromkeys(unread))
@@ -53,6 +56,9 @@ def _take(matcher: Matcher, item: Template, fitting: list[Match], value: Any, ma
 def _several(matcher: Matcher, hole: Hole, fitting: list[Match], match: Match) -> None:
     """The words of a hole that repeats, in one cell."""
     words = [str(trial.cells.pop(hole.columns[0])) for trial in fitting if hole.columns[0] in trial.cells]
+    if any(SEVERAL in word for word in words):
+        matcher.issue(match, "value", f"A `{SEVERAL}` in a word would make two of it.", hole)
+        return
     for trial in fitting:
         match.add(trial)
     if words:

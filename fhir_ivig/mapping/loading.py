@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from importlib.resources import files
 from pathlib import Path
@@ -44,17 +45,27 @@ def load_all(version: str, folders: Iterable[Path], only: Collection[str] | None
 
 
 def _ordered(loaded: dict[str, Mapping]) -> list[str]:
-    """Names of mappings, those that others refer to first; a missing target or a circle is an error."""
-    issues = [
-        Issue("fatal", "not-found", f"It refers to `{target}`, and there is no such mapping.", mapping.file)
-        for mapping in loaded.values()
-        for target in mapping.targets
-        if target not in loaded
-    ]
-    if issues:
+    """Names of mappings, those that others refer to first; a wrong reference or a circle is an error."""
+    if issues := [issue for mapping in loaded.values() for issue in _wrong_references(mapping, loaded)]:
         raise IssueError(*issues)
     try:
         return list(TopologicalSorter({name: mapping.targets for name, mapping in loaded.items()}).static_order())
     except CycleError as error:
-        named = ", ".join(error.args[1])
-        raise IssueError(Issue("fatal", "structure", f"These mappings refer to each other: {named}.")) from None
+        first, second, *_ = circle = error.args[1]  # the second refers to the first
+        row = next(hole.line for hole in loaded[second].references if hole.target == first)
+        said = f"These mappings refer to each other: {', '.join(dict.fromkeys(circle))}."
+        raise IssueError(Issue("fatal", "structure", said, loaded[second].file, row)) from None
+
+
+def _wrong_references(mapping: Mapping, loaded: dict[str, Mapping]) -> Iterator[Issue]:
+    """The References to a mapping that is not there, has another key, or makes what FHIR does not allow there."""
+    for hole in mapping.references:
+        wrong = partial(Issue, "fatal", file=mapping.file, row=hole.line, path=hole.path)
+        target = loaded.get(hole.target or "")
+        if target is None:
+            yield wrong("not-found", f"It refers to `{hole.target}`, and there is no such mapping.")
+        elif hole.types and target.resource_type not in hole.types:
+            allowed = ", ".join(hole.types)
+            yield wrong("structure", f"`{hole.target}` is a {target.resource_type}: FHIR allows here {allowed}.")
+        elif len(hole.columns) != len(target.key):
+            yield wrong("structure", f"The key of `{hole.target}` is {', '.join(target.key)}: name a column for each.")

@@ -33,7 +33,7 @@ from fhir_ivig.issue import Issue, IssueError, failed
 from fhir_ivig.mapping.checker import Checker
 from fhir_ivig.mapping.elements import VERSIONS, Element, elements
 from fhir_ivig.mapping.reads import Reads, ReadsReader
-from fhir_ivig.mapping.template import Group, holes
+from fhir_ivig.mapping.template import Group, Hole, holes
 from fhir_ivig.yamltext import Node as Yaml
 from fhir_ivig.yamltext import load
 
@@ -70,9 +70,15 @@ class Mapping:
         return tuple(dict.fromkeys((*self.key, *named, *self.rows)))
 
     @property
+    def references(self) -> tuple[Hole, ...]:
+        """The holes that make References, or are only read as such."""
+        read = (template for reads in self.reads.values() for _, template in reads.instead)
+        return tuple(hole for node in (self.resource, *read) for hole in holes(node) if hole.target)
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """The mappings that its References point to."""
-        return tuple(dict.fromkeys(hole.target for hole in holes(self.resource) if hole.target))
+        return tuple(dict.fromkeys(hole.target for hole in self.references if hole.target))
 
     def element(self, name: str) -> Element | None:
         """What FHIR says of a top-level element."""
@@ -114,10 +120,13 @@ class _Reader:
             self.refuse(parts[key], f"`{key}` is no key of a mapping file; these are: {', '.join(sorted(KEYS))}.")
         for key in sorted({"table", "key", "resource"} - parts.keys()):
             self.refuse(self.root, f"A mapping file needs `{key}`.")
-        if self.issues:
-            return None
         checker = Checker(self.version, self.file, self.maps())
-        resource = checker.resource(parts["resource"])
+        resource = checker.resource(parts["resource"]) if "resource" in parts else None
+        about, table, optional = self.text("about"), self.text("table"), self.text("optional", "no")
+        key, required, either, claims = map(self.words, ("key", "required", "either", "claims"))
+        rows = {column: self.scalar(cell) for column, cell in self.dictionary("rows").items()}
+        if optional not in ("yes", "no"):
+            self.refuse(parts["optional"], "`optional` is yes or no.")
         self.issues += checker.issues
         if resource is None or self.issues:
             return None
@@ -125,14 +134,14 @@ class _Reader:
             name=self.name,
             file=self.file,
             version=self.version,
-            about=self.text("about"),
-            table=self.text("table"),
-            rows={column: self.scalar(cell) for column, cell in self.dictionary("rows").items()},
-            key=self.words("key"),
-            optional=self.text("optional", "no") == "yes",
-            required=self.words("required"),
-            either=self.words("either"),
-            claims=self.words("claims"),
+            about=about,
+            table=table,
+            rows=rows,
+            key=key,
+            optional=optional == "yes",
+            required=required,
+            either=either,
+            claims=claims,
             resource=resource,
             reads=dict(ReadsReader(resource, checker, self.refuse).all(self.dictionary("reads"))),
         )
@@ -170,7 +179,7 @@ class _Reader:
         return default if node is None else self.scalar(node)
 
     def scalar(self, node: Yaml) -> str:
-        if node.kind == "scalar":
+        if node.kind == "scalar" and node.value and not node.empty:
             return str(node.value)
         self.refuse(node, "One word or text is expected here.")
         return ""

@@ -20,7 +20,7 @@ from fhir_ivig.mapping.match import Match, local_link, own_holes
 from fhir_ivig.mapping.primitives import expected, fits
 from fhir_ivig.mapping.quantities import conversion, converted
 from fhir_ivig.mapping.reads import Reads
-from fhir_ivig.mapping.references import Lookup, whom
+from fhir_ivig.mapping.references import Lookup, identifier_of, whom
 from fhir_ivig.mapping.strictjson import primitive, shown, strict_json
 from fhir_ivig.mapping.template import ALSO, FOR_PEOPLE, Constant, Group, Hole, Items, Template, holes
 from fhir_ivig.mapping.tokens import unscaled
@@ -166,7 +166,12 @@ class Matcher:
     def reference(self, node: Hole, value: Any, match: Match) -> None:
         """The key's cells from a business identifier of ours, else to be looked up by reference or identifier."""
         target = node.target or ""
-        meant = whom(value, identifier_system(self.base, target), len(node.columns))
+        system, given = identifier_system(self.base, target), identifier_of(value)[0]
+        if given != system and given.startswith(identifier_system(self.base, "")):
+            match.fits = False
+            self.issue(match, "conflict", f"The reference means `{shown(given)}`, not {target}.", node)
+            return
+        meant = whom(value, system, len(node.columns))
         if meant is None:
             said = f"The reference has neither an address nor an identifier: it gives no `{node.columns[0]}`."
             self.issue(match, "required", said, node)

@@ -60,8 +60,8 @@ class ReadsReader:
             return Reads(units=tuple(self.units(node, path))) if is_quantity else None
         if isinstance(target, Hole) and all(item.kind == "scalar" for item in node.value):
             return self.instead(self.placed(target, item) for item in node.value) if "." not in dotted else None
-        if isinstance(target, Constant):
-            return Reads(constants=tuple(str(item.value) for item in node.value if item.kind == "scalar"))
+        if isinstance(target, Constant) and all(item.kind == "scalar" for item in node.value):
+            return Reads(constants=tuple(str(item.value) for item in node.value))
         if element is None:
             return None
         single = replace(element, codes=None)  # a required value set binds what is written

@@ -56,13 +56,20 @@ def whom(value: Any, system: str, count: int) -> list[str] | str | None:
 
     The name is `Type/id`, without the server's address and the version, or `system|value`. None: it names nobody.
     """
-    given = value if isinstance(value, dict) else {}
-    literal, identifier = given.get("reference"), given.get("identifier")
-    theirs, key = (identifier.get("system"), identifier.get("value")) if isinstance(identifier, dict) else ("", "")
-    if isinstance(key, str) and theirs == system:
+    literal = value.get("reference") if isinstance(value, dict) else None
+    theirs, key = identifier_of(value)
+    if theirs == system:
         parts = key.split(SEPARATOR)
         if len(parts) == count and all(parts):
             return parts
     if isinstance(literal, str) and "/" in literal and not literal.startswith("#"):
         return "/".join(literal.split("/_history/")[0].split("/")[-2:])
-    return f"{theirs}|{key}" if isinstance(key, str) and isinstance(theirs, str) and theirs and key else None
+    return f"{theirs}|{key}" if theirs and key else None
+
+
+def identifier_of(value: Any) -> tuple[str, str]:
+    """System and value of a Reference's identifier, empty where they are no texts."""
+    given = value.get("identifier") if isinstance(value, dict) else None
+    found = [given.get(name) if isinstance(given, dict) else None for name in ("system", "value")]
+    system, key = (each if isinstance(each, str) else "" for each in found)
+    return system, key

@@ -55,7 +55,8 @@ class Hole:
     """A place that a row fills; see the module for what the fields mean. `type` is FHIR's.
 
     `entries` holds the code map: for each cell the value that is written and, after it, others understood on
-    reading. `codes`, where not empty, are the only cells that a required value set allows.
+    reading. `codes`, where not empty, are the only cells that a required value set allows; `types`, where not empty,
+    the only resource types that a Reference may point to.
     """
 
     columns: tuple[str, ...]
@@ -67,6 +68,7 @@ class Hole:
     codes: frozenset[str] = frozenset()
     factor: Decimal | None = None
     target: str | None = None
+    types: tuple[str, ...] = ()
     repeat: bool = False
 
     @property
