@@ -185,9 +185,7 @@ def _too_long(file: str, number: int, limit: int) -> Issue:
 
 def _block(file: str, data: bytes, first: int, limit: int) -> tuple[Block, int]:
     """The whole lines in `data`, and how many lines of the file they were."""
-    count = data.count(b"\n")
-    plain = data[:1] == b"{" and data.count(b"\n{") == count - 1 and b"\r" not in data
-    if plain and _longest(data) <= limit and _is_utf8(data):
+    if b"\r" not in data and (count := _objects(data, limit)) and _is_utf8(data):
         return Block(file, data, range(first, first + count)), count
     lines = data.split(b"\n")[:-1]
     kept, numbers, issues = [], [], []
@@ -204,12 +202,15 @@ def _block(file: str, data: bytes, first: int, limit: int) -> tuple[Block, int]:
     return Block(file, b"".join(kept), numbers, issues), len(lines)
 
 
-def _longest(data: bytes) -> int:
-    """The length of the longest line."""
+def _objects(data: bytes, limit: int) -> int:
+    """The number of lines, if all of them begin as an object does and none is too long; else 0."""
     import numpy as np
 
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
-    return int(np.diff(ends, prepend=-1).max()) - 1
+    octets = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(octets == ord("\n"))
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    plain = (octets[starts] == ord("{")).all() and (ends - starts).max() <= limit
+    return len(ends) if plain else 0
 
 
 def _is_utf8(data: bytes) -> bool:

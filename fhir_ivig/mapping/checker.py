@@ -14,7 +14,18 @@ from itertools import combinations
 from fhir_ivig.issue import Code, Issue
 from fhir_ivig.mapping.elements import Element, elements
 from fhir_ivig.mapping.primitives import expected, fits
-from fhir_ivig.mapping.template import ALSO, Constant, Group, Hole, Items, Template, holes, marks, parameters
+from fhir_ivig.mapping.template import (
+    ALSO,
+    Constant,
+    Group,
+    Hole,
+    Items,
+    Template,
+    holes,
+    marks,
+    parameters,
+    stray_brace,
+)
 from fhir_ivig.yamltext import Node as Yaml
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -130,10 +141,10 @@ class Checker:
         if node.empty:
             self.refuse(node, path, "An empty value is not FHIR: leave the element out.")
             return None
-        if found := _HOLE.fullmatch(text):
-            if not (found["columns"].startswith("$") and not found["target"]):
-                return self.hole(node, element, path, found)
-        elif re.search(r"\{(?!\{|\$)", text.replace("{{", "")):
+        found = _HOLE.fullmatch(text)
+        if found and (found["target"] or not found["columns"].startswith("$")):
+            return self.hole(node, element, path, found)
+        if stray_brace(text):
             self.refuse(node, path, f"`{text}` is not a hole that the language knows; a literal brace is `{{{{`.")
             return None
         if not element.primitive:

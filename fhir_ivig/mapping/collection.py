@@ -19,13 +19,16 @@ from fhir_ivig.mapping.mapping import Mapping
 from fhir_ivig.mapping.reading import Read, Reader
 from fhir_ivig.mapping.references import References, Told
 from fhir_ivig.mapping.strictjson import primitive, strict_json
-from fhir_ivig.mapping.template import parameters
 from fhir_ivig.mapping.unclaimed import unclaimed
 from fhir_ivig.mapping.writing import Writer, Written
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+
+    from fhir_ivig.mapping.echo import Shape
+
+ECHO = 64  # lines that a block must have for it to be worth a look whether all are as a mapping writes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Mappings:
         issues = [
             Issue("fatal", "required", f"The mapping asks for the parameter `{name}`: give it in study.yaml.", m.file)
             for m in self.by_name.values()
-            for name in sorted(parameters(m.resource) - given.keys())
+            for name in sorted(m.parameters - given.keys())
         ]
         if issues:
             raise IssueError(*issues)
@@ -96,6 +99,7 @@ class Bound:
         self.targets = {target for mapping in mappings.by_name.values() for target in mapping.targets}
         self.readers = {name: Reader(m, base, given, name in self.targets) for name, m in mappings.by_name.items()}
         self.decoder = LineDecoder(name for reader in self.readers.values() for name in reader.names)
+        self.shape: Shape | None = None  # of the lines last read; a hint only
 
     def write(
         self,
@@ -143,6 +147,8 @@ class Bound:
         Lines with references that nothing read so far explains come back to `retry`; with `final` they are errors.
         """
 
+        if (echo := self.echoed(data, numbers)) is not None:
+            return self.finish(echo, ReadBlock(count=len(numbers)), file, references)
         lines, issues = self.decoder.decode(data, numbers, file)
         block = ReadBlock(issues=issues, count=len(lines) + len(issues), broken=len(issues))
         if not len(lines):
@@ -167,13 +173,41 @@ class Bound:
                 continue
             part = lines if len(mine) == len(lines) else lines.take(mine)
             read = reader.read(part, file, references.resolve, final)
-            told = read.learned if not reader.sought else [*read.learned, *_told(reader.mapping, read)]
-            for each in told:
-                if (before := references.learn(each)) is not None:
-                    said = f"`{each.name}` was told to be {before}, and now {each.value}: nothing is read by it."
-                    block.issues.append(Issue("error", "conflict", said, file, each.number, path=kind))
             block.retry += [(part.text(place) + b"\n", int(part.numbers[place])) for place in read.deferred]
-            block.reads.append(read)
+            self.finish(read, block, file, references)
+
+    def finish(self, read: Read, block: ReadBlock, file: str | None, references: References) -> ReadBlock:
+        """Add the rows of a mapping to a block, and what they tell of who others are to the references."""
+        reader = self.readers[read.mapping]
+        for each in read.learned if not reader.sought else [*read.learned, *_told(reader.mapping, read)]:
+            if (before := references.learn(each)) is not None:
+                said = f"`{each.name}` was told to be {before}, and now {each.value}: nothing is read by it."
+                path = reader.mapping.resource_type
+                block.issues.append(Issue("error", "conflict", said, file, each.number, path=path))
+        block.reads.append(read)
+        return block
+
+    def echoed(self, data: bytes, numbers: Sequence[int]) -> Read | None:
+        """The rows of a block whose lines are all as a mapping writes them (see `echo`); else None."""
+        import numpy as np
+
+        from fhir_ivig.mapping.echo import shape_of
+
+        if len(numbers) < ECHO:
+            return None
+        places = np.asarray(numbers, np.int64)
+        if self.shape is not None and (found := self.shape.read(data, places)) is not None:
+            return found
+        first = data[: data.find(b"\n") + 1]
+        lines, _ = self.decoder.decode(first, [1], None)
+        alone = ReadBlock()
+        for kind, _ in _by_type(lines) if len(lines) else ():
+            self.read_type(kind, lines, None, References(), True, alone)
+        shapes = [shape_of(self.writers[read.mapping], read, first) for read in alone.reads]
+        if not shapes or shapes[0] is None:
+            return None
+        self.shape = shapes[0]
+        return self.shape.read(data, places)
 
     def report_unclaimed(
         self, kind: str, lines: Lines, places: np.ndarray, claimed: np.ndarray, file: str | None, block: ReadBlock

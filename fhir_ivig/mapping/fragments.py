@@ -37,6 +37,10 @@ class Fragments:
 
     def join(self, cells: dict[Hole, Tokens], ids: pa.Array, keys: pa.Array) -> pa.Array:
         """One line of JSON a row, newline and all. Every token of every row is right by now."""
+        return _Weave(self, cells, len(keys)).joined(self.pieces(cells, ids, keys))
+
+    def pieces(self, cells: dict[Hole, Tokens], ids: pa.Array, keys: pa.Array) -> Pieces:
+        """What is joined to the lines: texts that all have in common, and columns."""
         weave = _Weave(self, cells, len(keys))
         pieces: Pieces = [f'{{"resourceType":{self.kind},"id":"', ids, f'","identifier":{self.opening}']
         pieces += [self.own, escaped(keys), '"}']
@@ -46,7 +50,7 @@ class Fragments:
         pieces.append(self.closing)
         for name, node in self.members.items():
             pieces += weave.optional(f',"{name}":', node)
-        return weave.joined([*pieces, "}\n"])
+        return [*pieces, "}\n"]
 
     def item(self, hole: Hole, found: Tokens) -> pa.Array:
         """The JSON of the list item that a repeating hole fills, for each word; null where the word is wrong."""

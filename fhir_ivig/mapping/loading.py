@@ -52,9 +52,9 @@ def _ordered(loaded: dict[str, Mapping]) -> list[str]:
         return list(TopologicalSorter({name: mapping.targets for name, mapping in loaded.items()}).static_order())
     except CycleError as error:
         first, second, *_ = circle = error.args[1]  # the second refers to the first
-        row = next(hole.line for hole in loaded[second].references if hole.target == first)
+        hole = next(hole for hole in loaded[second].references if hole.target == first)
         said = f"These mappings refer to each other: {', '.join(dict.fromkeys(circle))}."
-        raise IssueError(Issue("fatal", "structure", said, loaded[second].file, row)) from None
+        raise IssueError(Issue("fatal", "structure", said, loaded[second].file, hole.line, path=hole.path)) from None
 
 
 def _wrong_references(mapping: Mapping, loaded: dict[str, Mapping]) -> Iterator[Issue]:
@@ -68,4 +68,5 @@ def _wrong_references(mapping: Mapping, loaded: dict[str, Mapping]) -> Iterator[
             allowed = ", ".join(hole.types)
             yield wrong("structure", f"`{hole.target}` is a {target.resource_type}: FHIR allows here {allowed}.")
         elif len(hole.columns) != len(target.key):
-            yield wrong("structure", f"The key of `{hole.target}` is {', '.join(target.key)}: name a column for each.")
+            key = ", ".join(target.key)
+            yield wrong("structure", f"The key of `{hole.target}` is {key}: name a column for each.")

@@ -33,7 +33,7 @@ from fhir_ivig.issue import Issue, IssueError, failed
 from fhir_ivig.mapping.checker import Checker
 from fhir_ivig.mapping.elements import VERSIONS, Element, elements
 from fhir_ivig.mapping.reads import Reads, ReadsReader
-from fhir_ivig.mapping.template import Group, Hole, holes
+from fhir_ivig.mapping.template import Group, Hole, Template, holes, parameters
 from fhir_ivig.yamltext import Node as Yaml
 from fhir_ivig.yamltext import load
 
@@ -70,10 +70,20 @@ class Mapping:
         return tuple(dict.fromkeys((*self.key, *named, *self.rows)))
 
     @property
+    def templates(self) -> tuple[Template, ...]:
+        """What is written, and all that is understood besides."""
+        patterns = (pattern for reads in self.reads.values() for pattern in reads.patterns)
+        return (self.resource, *patterns, *(other for reads in self.reads.values() for _, other in reads.instead))
+
+    @property
+    def parameters(self) -> set[str]:
+        """The study's parameters that it asks for."""
+        return set().union(*map(parameters, self.templates))
+
+    @property
     def references(self) -> tuple[Hole, ...]:
         """The holes that make References, or are only read as such."""
-        read = (template for reads in self.reads.values() for _, template in reads.instead)
-        return tuple(hole for node in (self.resource, *read) for hole in holes(node) if hole.target)
+        return tuple(hole for node in self.templates for hole in holes(node) if hole.target)
 
     @property
     def targets(self) -> tuple[str, ...]:

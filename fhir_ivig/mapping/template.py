@@ -22,7 +22,7 @@ from decimal import Decimal
 
 from fhir_ivig.mapping.primitives import NUMBER_TYPES
 
-_PARAMETER = re.compile(r"\{\$([A-Za-z_][A-Za-z0-9_]*)\}")
+_BRACES = re.compile(r"\{\{|\}\}|\{\$([A-Za-z_][A-Za-z0-9_]*)\}")  # literal ones, and parameters
 ALSO = "#"  # marks the path of what is only read, so that it is not taken for the element itself
 SEVERAL = ";"  # what separates the words of a cell that holds several
 # What is for people, and so not compared: members of a type.
@@ -40,8 +40,7 @@ class Constant:
 
     def bound(self, parameters: dict[str, str]) -> str:
         """Its text with the study's parameters filled in."""
-        filled = _PARAMETER.sub(lambda found: parameters[found.group(1)], self.text)
-        return filled.replace("{{", "{").replace("}}", "}")
+        return _BRACES.sub(lambda found: parameters[found[1]] if found[1] else found[0][0], self.text)
 
     def json(self, parameters: dict[str, str]) -> str:
         """Its JSON token."""
@@ -112,14 +111,20 @@ def holes(node: Template) -> Iterator[Hole]:
             yield from holes(item)
 
 
+def stray_brace(text: str) -> bool:
+    """Whether a constant's text has a brace that is neither doubled nor a parameter's."""
+    return not {"{", "}"}.isdisjoint(_BRACES.sub("", text))
+
+
 def parameters(node: Template) -> set[str]:
     """The names of the study parameters that a node asks for."""
     if isinstance(node, Constant):
-        return set(_PARAMETER.findall(node.text))
+        return set(filter(None, _BRACES.findall(node.text)))
     if isinstance(node, Hole):
-        return {column[1:] for column in node.columns if column.startswith("$")}
+        mapped = (value for values in node.entries.values() for value in values)
+        return {column[1:] for column in node.columns if column.startswith("$")}.union(*map(parameters, mapped))
     below = node.members.values() if isinstance(node, Group) else node.items
-    return set().union(*(parameters(child) for child in below))
+    return set().union(*map(parameters, below))
 
 
 def marks(node: Template) -> set[tuple[str, str]]:

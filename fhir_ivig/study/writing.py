@@ -83,9 +83,20 @@ def read_written(path: Path) -> pa.Table:
 
 
 def _lines(cells: Sequence[pa.StringArray]) -> bytes:
+    alone = len(cells) == 1
+    text = _joined(cells)
+    rows, empty = len(cells[0]), alone and cells[0].null_count
+    special = (
+        b'"' in text or b"\r" in text or text.count(b"\n") != rows or text.count(b",") != rows * (len(cells) - 1)
+    )
+    return _joined([_quoted(column, alone) for column in cells]) if special or empty else text
+
+
+def _joined(cells: Sequence[pa.StringArray]) -> bytes:
+    """The cells of each row with commas between them, and a newline."""
     parts: list[pa.StringArray | str] = []
     for column in cells:
-        parts += [_quoted(column, alone=len(cells) == 1), ","]
+        parts += [column, ","]
     parts[-1] = "\n"
     lines = pc.binary_join_element_wise(*parts, "", null_handling="replace", null_replacement="")
     return b"" if not len(lines) else _text(lines)

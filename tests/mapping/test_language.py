@@ -20,6 +20,7 @@ from fhir_ivig.mapping.elements import Element, elements
 from fhir_ivig.mapping.loading import shipped
 from fhir_ivig.mapping.mapping import load_mapping
 from fhir_ivig.mapping.primitives import TEXT_TYPES
+from fhir_ivig.mapping.template import Constant, parameters
 
 CASES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "cases/language.yaml").read_text("utf-8"))
 SOUND: str = CASES["sound"]
@@ -64,6 +65,12 @@ def test_the_sound_file_is_sound() -> None:
     )
 
 
+def test_doubled_braces_are_literal_and_parameters_are_not() -> None:
+    constant = Constant("{{$base}} {{{$base}}}", "string", "Annotation.text", 1)
+    assert constant.bound({"base": "b}}"}) == "{$base} {b}}}"
+    assert parameters(constant) == {"base"}
+
+
 @pytest.mark.parametrize("name", CASES["files"])
 def test_a_mistake_in_a_file(name: str) -> None:
     case = CASES["files"][name]
@@ -76,10 +83,12 @@ def test_a_mistake_in_a_file(name: str) -> None:
 @pytest.mark.parametrize("name", CASES["folders"])
 def test_a_mistake_among_files(name: str, tmp_path: Path) -> None:
     case = CASES["folders"][name]
-    for file, replace in case["files"].items():
-        (tmp_path / f"{file}.yaml").write_text(changed(replace), "utf-8")
+    for file, said in case["files"].items():
+        (tmp_path / f"{file}.yaml").write_text(said if isinstance(said, str) else changed(said), "utf-8")
     with pytest.raises(IssueError) as caught:
-        Mappings.load(case.get("version", "R4"), [tmp_path]).bind("https://example.org", {"study": "s", "mrn_system": "m"})
+        Mappings.load(case.get("version", "R4"), [tmp_path]).bind(
+            "https://example.org", {"study": "s", "mrn_system": "m"}
+        )
     compare(caught.value.issues, [issue[1:] for issue in case["issues"]])
     assert {Path(str(issue.file)).stem for issue in caught.value.issues} == {issue[0] for issue in case["issues"]}
 
@@ -133,8 +142,8 @@ def places(node: Any, version: str, type_name: str, bound: bool = False) -> Iter
 def mutants(version: str, path: Path) -> list[Mutant]:
     """A file with every mistake, one at a time.
 
-    Names: the last letter missing, the first in the other case. Codes bound to a value set (and `resourceType`): another
-    word. Values: in a list, in a mapping; where the type has a grammar and nothing fills it in: what no grammar allows.
+    Names: the last letter missing, the first in the other case. Codes bound to a value set (and `resourceType`):
+    another word. Values: in a list, in a mapping; constants whose type has a grammar: what no grammar allows.
     """
     text = path.read_text("utf-8")
     top = {key.value: value for key, value in yaml.compose(text, Loader=yaml.SafeLoader).value}
@@ -185,4 +194,5 @@ def test_there_are_many_mistakes_of_every_kind() -> None:
     assert counts.keys() == {"misspelt", "code", "grammar", "list", "mapping"}
     assert counts["misspelt"] > 300, counts
     assert counts["code"] > 50, counts
-    assert min(counts["grammar"], counts["list"], counts["mapping"]) > 300, counts
+    assert counts["grammar"] > 150, counts
+    assert min(counts["list"], counts["mapping"]) > 300, counts
