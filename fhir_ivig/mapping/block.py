@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -172,7 +173,7 @@ class Block:
         if hole.target:
             found = self.reference(hole)
         elif hole.repeat:
-            single = Hole(hole.columns, hole.type, hole.path, hole.line, hole.via, hole.entries, hole.codes)
+            single = replace(hole, repeat=False)
 
             def item(words: pa.Array) -> pa.Array:
                 return self.writer.fragments.item(hole, tokens(single, Cells(words), self.writer.parameters))

@@ -28,11 +28,11 @@ from fhir_ivig.mapping.template import (
 )
 from fhir_ivig.yamltext import Node as Yaml
 
-_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _HOLE = re.compile(
-    rf"\{{(?P<columns>\$?{_NAME}(\s*,\s*{_NAME})*)"
+    rf"\{{(?P<columns>\$?{NAME}(\s*,\s*{NAME})*)"
     rf"(?P<repeat>\.\.\.)?"
-    rf"(\s+via\s+(?P<via>{_NAME})|\s*\*\s*(?P<factor>[0-9.]+)|\s*->\s*(?P<target>{_NAME}))?\s*\}}"
+    rf"(\s+via\s+(?P<via>{NAME})|\s*\*\s*(?P<factor>[0-9.]+)|\s*->\s*(?P<target>{NAME}))?\s*\}}"
 )
 
 
@@ -107,7 +107,7 @@ class Checker:
         known = elements(self.version, type_name)
         members: dict[str, Template] = {}
         for name, child in node.value.items():
-            if name == "resourceType" and type_name == child.value:
+            if name == "resourceType" and type_name == child.value and "implicitRules" in known:
                 members[name] = Constant(type_name, "code", f"{path}.{name}", child.line)
             elif name not in known:
                 near = ", ".join(sorted(n for n in known if n.lower().startswith(name[:3].lower())))
@@ -187,6 +187,8 @@ class Checker:
             problem = f"`{hole.via}` is not among this file's `maps`."
         elif not element.primitive and not hole.via and not hole.target:
             problem = f"`{element.name}` is a {element.type}: write its elements, or go `via` a map of them."
+        elif element.type == "xhtml":
+            problem = "A narrative is XHTML, not text: write it without a hole, or leave it out."
         elif len(columns) > 1 and not hole.target:
             problem = "Several columns together can only make a Reference."
         elif found["factor"] and (factor is None or factor == 0 or element.type != "decimal"):

@@ -18,6 +18,7 @@ from fhir_ivig.mapping.loading import load_all
 from fhir_ivig.mapping.mapping import Mapping
 from fhir_ivig.mapping.reading import Read, Reader
 from fhir_ivig.mapping.references import References, Told
+from fhir_ivig.mapping.soundness import misfits
 from fhir_ivig.mapping.strictjson import primitive, strict_json
 from fhir_ivig.mapping.unclaimed import unclaimed
 from fhir_ivig.mapping.writing import Writer, Written
@@ -72,7 +73,7 @@ class Mappings:
             for m in self.by_name.values()
             for name in sorted(m.parameters - given.keys())
         ]
-        if issues:
+        if issues := issues or [issue for m in self.by_name.values() for issue in misfits(m, given)]:
             raise IssueError(*issues)
         return Bound(self, base, given)
 

@@ -62,7 +62,8 @@ class Shape:
         for text, constant in zip(texts, self.constants[1:], strict=True):
             woven += [text, constant.decode()]
         lines = pc.binary_join_element_wise(*woven, "")
-        same = lines.nbytes >= len(data) and lines.buffers()[2].slice(0, len(data)).equals(pa.py_buffer(data))
+        length = np.frombuffer(lines.buffers()[1], np.int32)[len(lines)]
+        same = length == len(data) and lines.buffers()[2].slice(0, len(data)).equals(pa.py_buffer(data))
         return self.rows(texts, numbers) if same else None
 
     def cut(self, octets: np.ndarray, count: int) -> list[pa.Array] | None:

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from fhir_ivig.mapping.mapping import Mapping
-from fhir_ivig.mapping.template import Group, Hole, Items, Template, holes
+from fhir_ivig.mapping.template import Group, Hole, Items, Template, holes, repeats
 from fhir_ivig.mapping.tokens import Tokens, escaped, json_text
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Fragments:
         element = mapping.element("identifier")
         self.opening, self.closing = ("[", "]") if element and element.many else ("", "")
         self.own = f'{{"system":{json.dumps(system)},"value":"'
-        self.repeats = dict(_repeats(mapping.resource))
+        self.repeats = {id(item): (item, hole) for item, hole in repeats(mapping.resource)}
         self._constants: dict[int, str] = {}
 
     def join(self, cells: dict[Hole, Tokens], ids: pa.Array, keys: pa.Array) -> pa.Array:
@@ -168,17 +168,3 @@ class _Weave:
         if filled is True:
             return [head, *pieces]
         return [pc.if_else(filled, self.joined([head, *pieces]), "")] if filled is not False else []
-
-
-def _repeats(node: Template) -> list[tuple[int, tuple[Template, Hole]]]:
-    """The list items that repeat: the outermost ones that hold a repeating hole and no other."""
-    if isinstance(node, Group):
-        return [found for child in node.members.values() for found in _repeats(child)]
-    found = []
-    for item in node.items if isinstance(node, Items) else ():
-        inside = set(holes(item))
-        if len(inside) == 1 and (hole := inside.pop()).repeat:
-            found.append((id(item), (item, hole)))
-        else:
-            found += _repeats(item)
-    return found

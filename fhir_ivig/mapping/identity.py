@@ -68,7 +68,7 @@ def logical_ids(system: str, values: pa.Array) -> tuple[pa.Array, np.ndarray]:
     count = len(values)
     offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + count + 1]
     texts = bytes(memoryview(values.buffers()[2] or b"")[offsets[0] : offsets[-1]])
-    begun = sha1(_NAMESPACE + f"{system}|".encode()).copy  # what all have in common is hashed once
+    begun = sha1(_NAMESPACE + f"{system}|".encode()).copy  # noqa: S324 - what all have in common is hashed once
     found = []
     for start, end in pairwise((offsets - offsets[0]).tolist()):
         digest = begun()

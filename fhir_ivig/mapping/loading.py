@@ -11,6 +11,7 @@ from pathlib import Path
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.elements import VERSIONS
 from fhir_ivig.mapping.mapping import Mapping, load_mapping
+from fhir_ivig.mapping.soundness import confused
 
 
 def shipped() -> Path:
@@ -46,7 +47,8 @@ def load_all(version: str, folders: Iterable[Path], only: Collection[str] | None
 
 def _ordered(loaded: dict[str, Mapping]) -> list[str]:
     """Names of mappings, those that others refer to first; a wrong reference or a circle is an error."""
-    if issues := [issue for mapping in loaded.values() for issue in _wrong_references(mapping, loaded)]:
+    wrong = [issue for mapping in loaded.values() for issue in _wrong_references(mapping, loaded)]
+    if issues := wrong or list(confused(loaded)):
         raise IssueError(*issues)
     try:
         return list(TopologicalSorter({name: mapping.targets for name, mapping in loaded.items()}).static_order())

@@ -26,13 +26,15 @@ The identifier `{base}/{mapping}|{key}` and the logical id are added by the engi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from fhir_ivig.issue import Issue, IssueError, failed
-from fhir_ivig.mapping.checker import Checker
+from fhir_ivig.mapping.checker import NAME, Checker
 from fhir_ivig.mapping.elements import VERSIONS, Element, elements
 from fhir_ivig.mapping.reads import Reads, ReadsReader
+from fhir_ivig.mapping.soundness import unsound
 from fhir_ivig.mapping.template import Group, Hole, Template, holes, parameters
 from fhir_ivig.yamltext import Node as Yaml
 from fhir_ivig.yamltext import load
@@ -104,6 +106,9 @@ def load_mapping(path: Path | str, version: str = "R4", name: str | None = None)
     if version not in VERSIONS:
         raise IssueError(Issue("fatal", "not-supported", f"FHIR version {version}: use R4, R4B or R5.", file))
     name = name or (path.stem if isinstance(path, Path) else "mapping")
+    if not re.fullmatch(NAME, name):
+        said = f"`{name}` is no name of a mapping: letters, digits and _, as identifiers are made from it."
+        raise IssueError(Issue("fatal", "structure", said, file))
     reader = _Reader(name, file, version, load(path, file))
     mapping = reader.mapping()
     if mapping is None or failed(reader.issues):
@@ -156,23 +161,43 @@ class _Reader:
             reads=dict(ReadsReader(resource, checker, self.refuse).all(self.dictionary("reads"))),
         )
         self.issues += checker.issues
+        self.check_lists(mapping)
         self.check_columns(mapping)
+        if not self.issues:
+            self.issues += unsound(mapping)
+        used = {hole.via for template in mapping.templates for hole in holes(template)}
+        for name in checker.maps.keys() - used:
+            self.refuse(checker.maps[name], f"No hole goes `via {name}`: take the code map out.")
         return mapping
+
+    def check_lists(self, mapping: Mapping) -> None:
+        """`key`, `required`, `either` and `claims`, by themselves."""
+        if not mapping.key:
+            self.refuse(self.root.value["key"], "The key needs a column: what makes two rows two resources?")
+        for part in ("key", "required", "either", "claims"):
+            listed = getattr(mapping, part)
+            for name in dict.fromkeys(name for name in listed if listed.count(name) > 1 or name.startswith("$")):
+                said = f"`{name}` is a parameter." if name.startswith("$") else f"`{name}` stands here twice."
+                self.refuse(self.root.value[part], said)
+        if len(mapping.either) == 1 or {*mapping.key, *mapping.required} & set(mapping.either):
+            self.refuse(self.root.value["either"], "`either` needs several columns, of which none is always filled.")
 
     def check_columns(self, mapping: Mapping) -> None:
         """The columns that `key`, `required`, `either` and `rows` name, and the elements that `claims` names."""
         filled = {column for hole in holes(mapping.resource) for column in hole.columns}
-        if not mapping.key:
-            self.refuse(self.root.value["key"], "The key needs a column: what makes two rows two resources?")
-        for part in ("required", "either"):
-            for column in getattr(mapping, part):
-                if column not in filled | set(mapping.key):
-                    self.refuse(self.root.value[part], f"`{column}` fills no hole.")
-        for column in mapping.rows.keys() & filled:
-            self.refuse(self.root.value["rows"], f"`{column}` is given by `rows`: it cannot fill a hole too.")
-        for name in mapping.claims:
-            if name not in mapping.resource.members:
-                self.refuse(self.root.value["claims"], f"`{name}` is no element of the template.")
+        known = filled | set(mapping.key)
+        wrong = [
+            (part, f"`{column}` fills no hole.")
+            for part in ("required", "either")
+            for column in getattr(mapping, part)
+            if column not in known
+        ]
+        given = mapping.rows.keys() & filled
+        wrong += [("rows", f"`{column}` is given by `rows`: it cannot fill a hole too.") for column in given]
+        unclaimed = [name for name in mapping.claims if name not in mapping.resource.members]
+        wrong += [("claims", f"`{name}` is no element of the template.") for name in unclaimed]
+        for part, said in wrong:
+            self.refuse(self.root.value[part], said)
         if "identifier" in mapping.resource.members and not (mapping.element("identifier") or _MANY).many:
             self.refuse(self.root.value["resource"], "Its one identifier is made from the key: take it out.")
 

@@ -37,8 +37,12 @@ GRAMMARS: dict[str, tuple[str, str]] = {
     "code": (r"[^\s]+( [^\s]+)*", "a code: no blanks at its ends, none doubled"),
     "id": (r"[A-Za-z0-9\-.]{1,64}", "a FHIR id: letters, digits, - and ., at most 64"),
     "uri": (r"\S+", "a URI, without blanks"),
+    "oid": (r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+", "an OID such as urn:oid:1.2.392"),
+    "uuid": (r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "a UUID: urn:uuid: and lower-case digits"),
+    "base64Binary": (r"([0-9A-Za-z+/]{4})*([0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?", "base64, without blanks"),
+    "integer64": (r"-?(0|[1-9][0-9]{0,18})", "a whole number"),
 }
-for _same in ("url", "canonical", "oid", "uuid"):
+for _same in ("url", "canonical"):
     GRAMMARS[_same] = GRAMMARS["uri"]
 TEXT_TYPES = frozenset({"string", "markdown"})
 NUMBER_TYPES = frozenset({"decimal", "integer", "positiveInt", "unsignedInt"})  # JSON numbers; boolean is bare too

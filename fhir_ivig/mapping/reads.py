@@ -60,7 +60,9 @@ class ReadsReader:
             return Reads(units=tuple(self.units(node, path))) if is_quantity else None
         if isinstance(target, Hole) and all(item.kind == "scalar" for item in node.value):
             return self.instead(self.placed(target, item) for item in node.value) if "." not in dotted else None
-        if isinstance(target, Constant) and all(item.kind == "scalar" for item in node.value):
+        if element and isinstance(target, Constant) and all(item.kind == "scalar" for item in node.value):
+            for item in node.value:
+                self.checker.check_constant(item, item.value, element, path)
             return Reads(constants=tuple(str(item.value) for item in node.value))
         if element is None:
             return None

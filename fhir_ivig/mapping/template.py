@@ -137,3 +137,23 @@ def marks(node: Template) -> set[tuple[str, str]]:
         return set().union(*map(marks, node.items))
     known = (child for name, child in node.members.items() if (node.type, name) not in FOR_PEOPLE)
     return set().union(*map(marks, known))
+
+
+def constants(node: Template) -> Iterator[Constant]:
+    """Every constant below a node, in the order of the template."""
+    if isinstance(node, Constant):
+        yield node
+    elif not isinstance(node, Hole):
+        for child in node.members.values() if isinstance(node, Group) else node.items:
+            yield from constants(child)
+
+
+def repeats(node: Template) -> list[tuple[Template, Hole]]:
+    """The list items that repeat, each with its hole: the outermost ones that hold a repeating hole and no other."""
+    if isinstance(node, Group):
+        return [found for child in node.members.values() for found in repeats(child)]
+    found = []
+    for item in node.items if isinstance(node, Items) else ():
+        inside = list(holes(item))
+        found += [(item, inside[0])] if len(inside) == 1 and inside[0].repeat else repeats(item)
+    return found

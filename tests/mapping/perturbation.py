@@ -39,10 +39,14 @@ def perturbed(line: str, mapping: Mapping, chance: random.Random) -> str:
             _put(resource, names, chance.choice(reads.constants))
         elif reads.ignored and chance.random() < 0.5:
             _put(resource, names, None)
-        elif reads.instead and isinstance(mapping.resource.members[names[0]], Hole) and names[0] in resource:
-            if chance.random() < 0.5:
-                hole = next(holes(chance.choice(reads.instead)[1]))
-                _elsewhere(resource, names[0], tuple(hole.path.split(".")[1:]))
+        elif (
+            reads.instead
+            and isinstance(mapping.resource.members[names[0]], Hole)
+            and names[0] in resource
+            and chance.random() < 0.5
+        ):
+            hole = next(holes(chance.choice(reads.instead)[1]))
+            _elsewhere(resource, names[0], tuple(hole.path.split(".")[1:]))
     resource = _extended(resource, chance, top=True)
     return echoed(dump(resource, (",", ":")), chance)
 

@@ -381,7 +381,7 @@ def batches(
 
 def _row(mapping: Mapping, pools: dict[str, list[str]], chance: random.Random, wrong: bool) -> dict[str, str | None]:
     dense = chance.choice([0.0, 0.5, 0.9, 1.0])
-    row: dict[str, str | None] = {name: None for name in pools}
+    row: dict[str, str | None] = dict.fromkeys(pools)
     kept = {*mapping.key, *mapping.required}
     for name, pool in pools.items():
         if chance.random() < dense or (name in kept and not (wrong and chance.random() < 0.05)):
@@ -393,7 +393,7 @@ def _row(mapping: Mapping, pools: dict[str, list[str]], chance: random.Random, w
         return row
     chosen = {chance.choice(mapping.either)} if mapping.either else set()
     barred = set(mapping.either) - chosen
-    row |= {name: None for name in barred} | {name: chance.choice(pools[name]) for name in chosen}
+    row |= dict.fromkeys(barred) | {name: chance.choice(pools[name]) for name in chosen}
 
     def filled(places: list[set[str]]) -> bool:
         return any(all(row[name] is not None for name in names) for names in places)

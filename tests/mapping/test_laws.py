@@ -27,9 +27,8 @@ from strategies import BASE, NAMES, PARAMETERS, VERSIONS, batch, batches, bound,
 
 from fhir_ivig.issue import Issue, failed
 from fhir_ivig.mapping.collection import Bound, References
-from fhir_ivig.mapping.mapping import Mapping
-from fhir_ivig.mapping.strictjson import strict_json
 from fhir_ivig.mapping.reading import Read
+from fhir_ivig.mapping.strictjson import strict_json
 from fhir_ivig.mapping.writing import Written
 
 EXAMPLES = 7  # of at least 75 rows each: over 500 rows for each mapping and version
@@ -61,8 +60,8 @@ def read(study: Bound, lines: list[str]) -> tuple[Read, list[Issue]]:
 
 def assert_same(found: pa.RecordBatch, wanted: pa.RecordBatch) -> None:
     """Equal rows; the cells of the first row that differ are shown: (found, wanted)."""
-    for back, given in zip(found.to_pylist(), wanted.to_pylist(), strict=True):
-        assert {name: (back[name], cell) for name, cell in given.items() if back[name] != cell} == {}
+    for back, row in zip(found.to_pylist(), wanted.to_pylist(), strict=True):
+        assert {name: (back[name], cell) for name, cell in row.items() if back[name] != cell} == {}
 
 
 @everywhere
