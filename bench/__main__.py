@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROWS = 200_000
-SUBJECTS = 5_000
+SUBJECTS = 1_250
 ROUNDS = 5
 MODELS = 2_000  # resources given to fhir.resources; its time is scaled up
 BASE = "https://example.org/studies/bench"

@@ -42,7 +42,6 @@ class Block:
 
     def write(self, written: Written, elsewhere: Collection[str]) -> None:
         mapping = self.writer.mapping
-        self.select(mapping.rows)
         if self.batch.num_rows and mapping.optional:
             before = self.batch.num_rows
             self.keep_any([column for column in mapping.columns if column not in mapping.key])
@@ -62,17 +61,6 @@ class Block:
         written.keys.append(key)
         written.hashes.append(hashes)
         written.rows.append(self.rows)
-
-    def select(self, wanted: dict[str, str]) -> None:
-        """Keep the rows that are this mapping's."""
-        import pyarrow.compute as pc
-
-        for name, cell in wanted.items():
-            few = self.cells(name).distinct
-            places = few.dictionary.to_pylist()
-            if places != [cell] or few.null_count:
-                place = places.index(cell) if cell in places else -1
-                self.keep(pc.fill_null(pc.equal(few.indices, place), False))
 
     def keep_any(self, names: list[str]) -> None:
         import pyarrow.compute as pc

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SEPARATOR = "/"
 _NAMESPACE = uuid.NAMESPACE_URL.bytes
 # `/` separates the parts; `|`, `,`, `$` and `\` mean something in a FHIR search; what is not seen cannot be compared.
-_CONFUSABLE = r"[/|,$\\\p{Cc}\p{Cf}]|^\p{Z}|\p{Z}$"
+_CONFUSABLE = r"[/|,$\\\p{Cc}\p{Cf}]|^\p{Z}|\p{Z}$|^$"
 CONFUSABLE = "it has a blank at an end, a sign that is not seen or not composed (NFC), or one of / | , $ \\."
 
 

@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING
 
 from fhir_ivig.issue import Code, Issue
 from fhir_ivig.mapping.primitives import expected, fits
-from fhir_ivig.mapping.template import ALSO, Hole, Items, Template, constants, holes, marks, parameters, repeats
+from fhir_ivig.mapping.template import (
+    ALSO,
+    Constant,
+    Group,
+    Hole,
+    Items,
+    Template,
+    constants,
+    holes,
+    marks,
+    parameters,
+    repeats,
+)
 
 if TYPE_CHECKING:
     from fhir_ivig.mapping import mapping as language
@@ -23,7 +35,7 @@ Problem = tuple[int, str, str, Code]  # line, FHIRPath, what is wrong, what kind
 def unsound(mapping: language.Mapping) -> Iterator[Issue]:
     """What is wrong with a mapping by itself, as fatal Issues."""
     for template in mapping.templates:
-        for problem in (*_repeats(template), *_code_maps(template), *_local_links(template)):
+        for problem in (*_repeats(template), *_code_maps(template), *_units(template), *_local_links(template)):
             yield _issue(mapping, *problem)
     for problem in _claims(mapping):
         yield _issue(mapping, *problem)
@@ -72,6 +84,18 @@ def _code_maps(template: Template) -> Iterator[Problem]:
             if any(marks(each) and marks(each) <= marks(written[0]) for each in known):
                 said = f"What is written for `{cell}` of `{hole.via}` is read as `{other}` too."
                 yield written[0].line, hole.path, said, "structure"
+
+
+def _units(template: Template) -> Iterator[Problem]:
+    """Quantities are read in the unit of their fixed code: its name can then be one word only."""
+    if isinstance(template, Group) and template.type == "Quantity":
+        unit = template.members.get("unit")
+        if isinstance(template.members.get("code"), Constant) and isinstance(unit, Hole) and len(unit.entries) != 1:
+            said = "The code of this unit is fixed: go `via` a code map with one word for it."
+            yield unit.line, unit.path, said, "structure"
+    elif isinstance(template, Group | Items):
+        for child in template.members.values() if isinstance(template, Group) else template.items:
+            yield from _units(child)
 
 
 def _local_links(template: Template) -> Iterator[Problem]:

@@ -93,14 +93,27 @@ class Writer:
         """
         import numpy as np
 
+        from fhir_ivig.mapping.block import Block
+
         written = Written()
         rows = np.arange(2, batch.num_rows + 2) if numbers is None else np.asarray(numbers)
+        batch, rows = self.mine(batch, rows)
         for start in range(0, batch.num_rows, BLOCK_ROWS):
             block = batch.slice(start, BLOCK_ROWS)
-            from fhir_ivig.mapping.block import Block
-
             Block(self, block, rows[start : start + BLOCK_ROWS], file, known or {}, refused).write(written, elsewhere)
         return written
+
+    def mine(self, batch: pa.RecordBatch, rows: np.ndarray) -> tuple[pa.RecordBatch, np.ndarray]:
+        """The rows that are this mapping's, and their numbers."""
+        import pyarrow.compute as pc
+
+        for name, cell in self.mapping.rows.items():
+            if name not in batch.schema.names:
+                return batch.slice(0, 0), rows[:0]
+            mask = pc.fill_null(pc.equal(batch.column(name), cell), False)
+            if not pc.all(mask).as_py():
+                batch, rows = batch.filter(mask), rows[mask.to_numpy(zero_copy_only=False)]
+        return batch, rows
 
     def insides(self, target: str, values: list[str], known: Collection[str] | None) -> list[str | None]:
         """The insides of References to the resources with these keys; None where there is none such."""

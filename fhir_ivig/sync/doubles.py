@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
 
-BUCKETS = 16
+BUCKETS, PART = 16, 1 << 16
 
 
-def doubled(parts: Sequence[np.ndarray]) -> set[int]:
-    """The 64-bit numbers that occur more than once in all parts together.
+class Numbers:
+    """A pile of 64-bit numbers, eight bytes each, in one piece: many small arrays would leave holes between them."""
 
-    They are sorted a sixteenth at a time, by their lowest bits, so that no copy of all of them is made.
-    """
+    def __init__(self) -> None:
+        self.octets = bytearray()
+
+    def add(self, arrays: Iterable[np.ndarray]) -> None:
+        """Take more numbers."""
+        for array in arrays:
+            self.octets += array.tobytes()
+
+    def doubled(self) -> set[int]:
+        """The numbers that occur more than once."""
+        import numpy as np
+
+        every = np.frombuffer(self.octets, np.uint64)
+        return _doubled([every[start : start + PART] for start in range(0, len(every), PART)])
+
+
+def _doubled(parts: list[np.ndarray]) -> set[int]:
+    """They are sorted a sixteenth at a time, by their lowest bits, so that no copy of all of them is made."""
     import numpy as np
 
     found: set[int] = set()

@@ -14,13 +14,11 @@ from typing import IO, TYPE_CHECKING, Any
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.collection import Bound, Mappings
 from fhir_ivig.study.study import Study
-from fhir_ivig.sync.doubles import doubled
+from fhir_ivig.sync.doubles import Numbers
 from fhir_ivig.sync.issues import IssueLog
 from fhir_ivig.sync.whole import MARKER, whole_folder
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from fhir_ivig.study.tables import Rows
 
 Progress = Callable[[str, int], None]
@@ -103,7 +101,7 @@ def export(
 def _twice(study: Study, bound: Bound, folder: Path | None, progress: Progress | None) -> Exported:
     first = _Run(study, bound, folder, {})
     exported = first.run(progress)
-    doubles = {name: found for name, parts in first.hashes.items() if (found := doubled(parts))}
+    doubles = {name: found for name, numbers in first.hashes.items() if (found := numbers.doubled())}
     if not doubles:
         return exported
     for file in first.files.values():
@@ -117,7 +115,7 @@ class _Run:
     def __init__(self, study: Study, bound: Bound, folder: Path | None, refused: dict[str, set[int]]) -> None:
         self.study, self.bound, self.folder, self.refused = study, bound, folder, refused
         self.known: dict[str, set[str]] = {name: set() for name in bound.targets}
-        self.hashes: dict[str, list[np.ndarray]] = {}
+        self.hashes: dict[str, Numbers] = {}
         self.files: dict[str, IO[bytes]] = {}
 
     def run(self, progress: Progress | None) -> Exported:
@@ -150,7 +148,7 @@ class _Run:
             issues += written.issues
             exported.resources[mapping.name] += written.count
             exported.without[mapping.name] += written.without
-            self.hashes.setdefault(mapping.name, []).extend(written.hashes)
+            self.hashes.setdefault(mapping.name, Numbers()).add(written.hashes)
             if mapping.name in self.known:
                 self.known[mapping.name].update(*(keys.to_pylist() for keys in written.keys))
             if self.folder and written.count:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from fhir_ivig.issue import Issue
 from fhir_ivig.mapping.collection import Mappings
 from fhir_ivig.mapping.identity import join_key
-from fhir_ivig.sync.doubles import doubled
+from fhir_ivig.sync.doubles import Numbers
 from fhir_ivig.sync.joining import join_rows, resolve_doubles, sorted_rows
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
 
     from fhir_ivig.mapping.reading import Read
@@ -34,7 +33,7 @@ class Gathering:
         self.rows: Counter[str] = Counter()
         self.kept: dict[str, list[pa.RecordBatch]] = {}
         self.written: dict[str, _Table] = {}
-        self.keys: dict[str, list[np.ndarray]] = {}
+        self.keys: dict[str, Numbers] = {}
         self.issues: list[Issue] = []
         (folder / "resources").mkdir(mode=0o700)
 
@@ -73,7 +72,7 @@ class Gathering:
 
         keys = join_key([batch.column(name).fill_null("") for name in self.study.dictionary[table].key])
         hashes = np.fromiter(map(hash, keys.to_pylist()), np.int64, len(keys))
-        self.keys.setdefault(table, []).append(hashes)
+        self.keys.setdefault(table, Numbers()).add([hashes])
         if table not in self.written:
             self.written[table] = _Table(self.folder, table, self.form)
         self.written[table].write(batch)
@@ -85,7 +84,7 @@ class Gathering:
             self.settle(table, batches)
         for table, found in self.written.items():
             found.close()
-            if doubled(self.keys[table]):
+            if self.keys[table].doubled():
                 self.mend(table)
         return self.issues
 

@@ -365,33 +365,44 @@ def own(hole: Hole) -> set[str]:
 def batches(
     draw: st.DrawFn, mapping: Mapping, least: int = 75, most: int = 110, wrong: bool = False, pool: int = 14
 ) -> pa.RecordBatch:
-    """Rows of a mapping; `wrong`: with cells among them that no row may have, and rows that lack what they need."""
-    pools: dict[str, list[str]] = {}
-    for name, kind in columns(mapping.version, mapping.name).items():
-        cells = kind.right()
-        if wrong:
-            cells |= st.sampled_from(WRONG).filter(bool) | st.text(
-                st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6
-            )
-        pools[name] = draw(st.lists(cells, min_size=1, max_size=pool))
+    """Rows of a mapping; `wrong`: with cells among them that no row may have, or that it lacks.
+
+    In every third batch all rows fill the same columns: then lines are read by writing them (see `echo`).
+    """
+    kinds = columns(mapping.version, mapping.name)
+    pools = {name: draw(st.lists(kind.right(), min_size=1, max_size=pool)) for name, kind in kinds.items()}
+    anything = st.sampled_from(WRONG) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
+    spoilt = draw(st.lists(anything, min_size=1, max_size=3 * pool)) if wrong else []
     chance = random.Random(draw(st.integers(0, 2**32 - 1)))
-    rows = [_row(mapping, pools, chance, wrong) for _ in range(chance.randint(least, most))]
+    uniform = chance.random() < 1 / 3
+    likely = {name: float(chance.randint(0, 1)) for name in pools}
+    rows = []
+    for _ in range(chance.randint(least, most)):
+        dense = chance.choice([0.0, 0.5, 0.9, 1.0])
+        row = _row(mapping, pools, chance, likely if uniform else dict.fromkeys(pools, dense))
+        for name in chance.sample(sorted(row), chance.randint(0, min(2, len(row)))) if wrong else ():
+            row[name] = chance.choice(spoilt) if chance.random() < 0.8 else None
+        for hole in holes(mapping.resource.members.get("identifier", Items((), "", 0))):
+            [name] = hole.columns  # no two subjects share one
+            row[name] = row[name] and f"{row[name]}|{'/'.join(str(row[each]) for each in mapping.key)}"
+        rows.append(row)
     return batch(mapping, rows)
 
 
-def _row(mapping: Mapping, pools: dict[str, list[str]], chance: random.Random, wrong: bool) -> dict[str, str | None]:
-    dense = chance.choice([0.0, 0.5, 0.9, 1.0])
-    row: dict[str, str | None] = dict.fromkeys(pools)
+def _row(
+    mapping: Mapping, pools: dict[str, list[str]], chance: random.Random, likely: dict[str, float]
+) -> dict[str, str | None]:
+    """A right row, its cells filled as is `likely`, and what they or the mapping need besides."""
     kept = {*mapping.key, *mapping.required}
-    for name, pool in pools.items():
-        if chance.random() < dense or (name in kept and not (wrong and chance.random() < 0.05)):
-            row[name] = chance.choice(pool)
-    for hole in holes(mapping.resource.members.get("identifier", Items((), "", 0))):
-        [name] = hole.columns  # no two subjects share one
-        row[name] = row[name] and f"{row[name]}|{'/'.join(str(row[each]) for each in mapping.key)}"
-    if wrong:
-        return row
-    chosen = {chance.choice(mapping.either)} if mapping.either else set()
+    row = {
+        name: chance.choice(pool) if name in kept or chance.random() < likely[name] else None
+        for name, pool in pools.items()
+    }
+    chosen = (
+        set(chance.choices(mapping.either, [likely[name] + 1e-9 for name in mapping.either]))
+        if mapping.either
+        else set()
+    )
     barred = set(mapping.either) - chosen
     row |= dict.fromkeys(barred) | {name: chance.choice(pools[name]) for name in chosen}
 

@@ -87,7 +87,7 @@ def test_a_mistake_among_files(name: str, tmp_path: Path) -> None:
         (tmp_path / f"{file}.yaml").write_text(said if isinstance(said, str) else changed(said), "utf-8")
     with pytest.raises(IssueError) as caught:
         Mappings.load(case.get("version", "R4"), [tmp_path]).bind(
-            "https://example.org", {"study": "s", "mrn_system": "m"}
+            "https://example.org", {"study": "s", "mrn_system": "m", "title": "two words"}
         )
     compare(caught.value.issues, [issue[1:] for issue in case["issues"]])
     assert {Path(str(issue.file)).stem for issue in caught.value.issues} == {issue[0] for issue in case["issues"]}

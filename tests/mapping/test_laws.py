@@ -98,8 +98,8 @@ def test_foreign_settles(version: str, name: str) -> None:
     """Law 3, for our resources as another system would hand them on."""
     study, mapping = bound(version), mappings(version).by_name[name]
 
-    @settings(laws, max_examples=2 if version == "R4B" else EXAMPLES)  # R4B is read by R4's tables
-    @given(batches(mapping), st.integers(0, 2**32 - 1))
+    @settings(laws, max_examples=2 if version == "R4B" else 5)  # R4B is read by R4's tables
+    @given(batches(mapping, 100, 110), st.integers(0, 2**32 - 1))
     def law(rows: pa.RecordBatch, seed: int) -> None:
         chance = random.Random(seed)
         written = write(study, name, rows)
@@ -176,18 +176,20 @@ def test_versions_agree(name: str) -> None:
 
 
 @everywhere
-def test_both_ways_of_reading_agree(version: str, name: str) -> None:
-    """Cells cut out between constants are those that the matcher finds, for right lines and for spoilt ones."""
+def test_all_ways_of_reading_agree(version: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines written again and cells cut out between constants give what the matcher finds, also in spoilt lines."""
     fast, slow = bound(version), mappings(version).bind(BASE, PARAMETERS)
     mapping = mappings(version).by_name[name]
     for reader in slow.readers.values():
         reader.cuts = {}
+    monkeypatch.setattr(slow, "echoed", lambda data, numbers: None)
 
     @laws
     @given(batches(mapping), st.integers(0, 2**32 - 1))
     def law(rows: pa.RecordBatch, seed: int) -> None:
         chance = random.Random(seed)
-        lines = [spoilt(line, chance) for line in write(fast, name, rows).json_lines()]
+        often = chance.choice([0, 0, 0.01, 0.3])
+        lines = [spoilt(line, chance, often) for line in write(fast, name, rows).json_lines()]
         data = "".join(f"{line}\n" for line in lines).encode()
         blocks = [study.read(data, range(1, len(lines) + 1), "f", References(), final=True) for study in (fast, slow)]
         for fast_part, slow_part in zip(*map(outcome, blocks), strict=True):
@@ -206,11 +208,11 @@ def outcome(block: Any) -> Any:
     return block.count, block.unclaimed, block.broken, reads, issues
 
 
-def spoilt(line: str, chance: random.Random) -> str:
-    """The line, one time in three with a sign in it lost, doubled or changed."""
+def spoilt(line: str, chance: random.Random, often: float) -> str:
+    """The line, sometimes with a sign in it lost, doubled or changed."""
     place = chance.randrange(len(line))
     other = chance.choice(['"', "\\", "0", "9", "e", "-", ".", ",", " ", "}", "é", line[place] * 2, ""])
-    return line[:place] + other + line[place + 1 :] if chance.random() < 0.3 else line
+    return line[:place] + other + line[place + 1 :] if chance.random() < often else line
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -219,7 +221,7 @@ def test_each_resource_has_one_mapping(version: str) -> None:
     study = bound(version)
     every = list(mappings(version).by_name.values())
 
-    @settings(laws, max_examples=4)
+    @settings(laws, max_examples=3)
     @given(st.tuples(*(batches(each, 1, 9, pool=4) for each in every)), st.integers(0, 2**32 - 1))
     def law(tables: tuple[pa.RecordBatch, ...], seed: int) -> None:
         written = {each.name: write(study, each.name, rows) for each, rows in zip(every, tables, strict=True)}
