@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -43,6 +45,8 @@ def command(as_json: bool = False) -> Iterator[None]:
     With `as_json` the Issues are on stdout too, as an OperationOutcome.
     """
     sys.meta_path.insert(0, _WithoutPandas)
+    if current_thread() is main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is temporary is taken away
     try:
         yield
     except IssueError as error:

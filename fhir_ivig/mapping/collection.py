@@ -148,6 +148,8 @@ class Bound:
         Lines with references that nothing read so far explains come back to `retry`; with `final` they are errors.
         """
 
+        if not len(numbers):
+            return ReadBlock()
         if (echo := self.echoed(data, numbers)) is not None:
             return self.finish(echo, ReadBlock(count=len(numbers)), file, references)
         lines, issues = self.decoder.decode(data, numbers, file)

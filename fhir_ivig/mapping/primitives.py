@@ -18,6 +18,8 @@ DECIMAL = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 _YEAR, _MONTH, _DAY = r"[0-9]{4}", r"(0[1-9]|1[0-2])", r"(0[1-9]|[12][0-9]|3[01])"
 _ZONE = r"(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?"
+_BLANKS = "".join(map(chr, (0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000)))
+_SEEN = rf"[^\s{_BLANKS}]"  # Unicode's blanks are blanks too, as the \S of FHIR's regexes is mostly understood
 _DATE = f"{_YEAR}(-{_MONTH}(-{_DAY})?)?"
 
 # The grammar of each type, as a regular expression for the whole text, and what a person is told when it fails.
@@ -34,9 +36,9 @@ GRAMMARS: dict[str, tuple[str, str]] = {
     ),
     "instant": (f"{_YEAR}-{_MONTH}-{_DAY}T{_TIME}{_ZONE}", "a date with time and zone"),
     "time": (_TIME, "a time such as 09:30:00"),
-    "code": (r"[^\s]+( [^\s]+)*", "a code: no blanks at its ends, none doubled"),
+    "code": (f"{_SEEN}+( {_SEEN}+)*", "a code: no blanks at its ends, none doubled"),
     "id": (r"[A-Za-z0-9\-.]{1,64}", "a FHIR id: letters, digits, - and ., at most 64"),
-    "uri": (r"\S+", "a URI, without blanks"),
+    "uri": (f"{_SEEN}+", "a URI, without blanks"),
     "oid": (r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+", "an OID such as urn:oid:1.2.392"),
     "uuid": (r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "a UUID: urn:uuid: and lower-case digits"),
     "base64Binary": (r"([0-9A-Za-z+/]{4})*([0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?", "base64, without blanks"),
@@ -53,7 +55,7 @@ _WHOLE = frozenset({"integer", "positiveInt", "unsignedInt"})  # all of 32 bits
 _FORBIDDEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
 _compiled = {kind: re.compile(grammar, re.ASCII) for kind, (grammar, _) in GRAMMARS.items()}
 _forbidden = re.compile(_FORBIDDEN)
-_visible = re.compile(r"\S", re.ASCII)  # as RE2 understands \S, which the columns are checked with
+_seen = re.compile(_SEEN, re.ASCII)
 
 
 def expected(kind: str) -> str:
@@ -65,7 +67,7 @@ def expected(kind: str) -> str:
 def fits(kind: str, text: str) -> bool:
     """Whether one text is a value of the primitive type."""
     if kind in TEXT_TYPES or kind not in GRAMMARS:
-        return bool(_visible.search(text)) and not _forbidden.search(text)
+        return bool(_seen.search(text)) and not _forbidden.search(text)
     if not _compiled[kind].fullmatch(text) or _forbidden.search(text):
         return False
     if kind in DATED:
@@ -85,7 +87,7 @@ def misfits(kind: str, column: pa.Array) -> pa.Array | None:
     import pyarrow.compute as pc
 
     if kind in TEXT_TYPES or kind not in GRAMMARS:
-        bad = pc.or_(pc.match_substring_regex(column, _FORBIDDEN), pc.invert(pc.match_substring_regex(column, r"\S")))
+        bad = pc.or_(pc.match_substring_regex(column, _FORBIDDEN), pc.invert(pc.match_substring_regex(column, _SEEN)))
     elif kind in DATED or kind in _WHOLE:  # few distinct values, and more to ask than a grammar
         known = column.dictionary_encode()
         wrong = [not fits(kind, text) if text is not None else False for text in known.dictionary.to_pylist()]

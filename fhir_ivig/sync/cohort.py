@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from fhir_ivig.fhir.address import is_address
 from fhir_ivig.issue import Issue, IssueError, failed
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.export import bind, export
@@ -90,7 +91,8 @@ def pull_study(
     from fhir_ivig.sync.pull import pull
 
     bound = bind(study, version)
-    with whole_folder(out) as part:
+    read = [study.path] if is_address(source) else [study.path, Path(source)]
+    with whole_folder(out, read) as part:
         asked = searches(bound)
         pulled = pull(source, asked, part / "fhir", token=token, filter_here=True, on_progress=progress)
         if not pulled.received:

@@ -87,7 +87,7 @@ def export(
     bound = bind(study, version)
     if out is None:
         return _twice(study, bound, None, progress)
-    with whole_folder(out) as part:
+    with whole_folder(out, [study.path]) as part:
         exported = _twice(study, bound, part, progress)
         if form == "bundle":
             from fhir_ivig.sync.bundles import to_bundles

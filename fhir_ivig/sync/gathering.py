@@ -50,6 +50,8 @@ class Gathering:
             for name in columns
         ]
         batch = pa.RecordBatch.from_arrays([*cells, read.resources], [*columns, RESOURCE])
+        if table == "assessments" and self.study.visits:
+            self.unknown_visits(batch)
         if self.sort or self.shared(table):
             self.kept.setdefault(table, []).append(batch)
             return
@@ -61,6 +63,20 @@ class Gathering:
             self.kept.setdefault(table, []).append(batch.filter(lacking))
             whole = batch.filter(pc.invert(lacking))
         self.write(table, whole)
+
+    def unknown_visits(self, batch: pa.RecordBatch) -> None:
+        """An error for each row whose visit study.yaml does not know; the row stays, as it was received."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        visits = batch.column("visit")
+        known = pc.is_in(visits, value_set=pa.array([*self.study.visits, None], pa.string()))
+        if pc.all(known).as_py():
+            return
+        strange = batch.filter(pc.invert(known))
+        for visit, resource in zip(*(strange.column(name).to_pylist() for name in ("visit", RESOURCE)), strict=True):
+            said = f"`{visit}` is no visit of study.yaml: {resource} says so."
+            self.issues.append(Issue("error", "not-found", said, "assessments", column="visit"))
 
     def shared(self, table: str) -> bool:
         """Whether several mappings give parts of the same rows."""

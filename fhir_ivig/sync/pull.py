@@ -13,6 +13,7 @@ from typing import IO
 
 import msgspec
 
+from fhir_ivig.fhir.address import is_address
 from fhir_ivig.fhir.bundle import RESOURCE_TYPE, Page, head
 from fhir_ivig.fhir.client import Client, RefusedError
 from fhir_ivig.fhir.folder import Folder, create
@@ -86,7 +87,7 @@ def pull(
 def _open(source: str | Path | Client, token: str | None) -> Client | Folder:
     if isinstance(source, Client):
         return source
-    if isinstance(source, str) and source.startswith(("http://", "https://")):
+    if isinstance(source, str) and is_address(source):
         return Client(source, token)
     return Folder(Path(source))
 

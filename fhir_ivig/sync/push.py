@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fhir_ivig.fhir.address import is_address
 from fhir_ivig.fhir.bundle import batch, head
 from fhir_ivig.fhir.client import Client, RefusedError
 from fhir_ivig.fhir.compare import compare
@@ -121,7 +122,7 @@ def push(
 
 
 def _open(target: str | Path | Client, token: str | None) -> tuple[Target, str]:
-    if isinstance(target, str) and target.startswith(("http://", "https://")):
+    if isinstance(target, str) and is_address(target):
         target = Client(target, token)
     return (Server(target), target.gate.base) if isinstance(target, Client) else (Folder(Path(target)), "")
 

@@ -78,8 +78,9 @@ def tabulate(
     (then each table is held in memory). Assessments without a visit get it from their day, where one window holds it.
     IssueError if there is not one resource; then `out` is as it was.
     """
-    with whole_folder(out) as part:
-        found = tabulate_into(part, paths, study, bind(study, version), form=form, sort=sort, progress=progress)
+    read = [Path(path) for path in paths]
+    with whole_folder(out, [*read, study.path]) as part:
+        found = tabulate_into(part, read, study, bind(study, version), form=form, sort=sort, progress=progress)
         if not found.resources:
             raise IssueError(*found.log.first)
     return found

@@ -367,14 +367,14 @@ def batches(
 ) -> pa.RecordBatch:
     """Rows of a mapping; `wrong`: with cells among them that no row may have, or that it lacks.
 
-    In every third batch all rows fill the same columns: then lines are read by writing them (see `echo`).
+    In every second batch all rows fill the same columns: then lines are read by writing them (see `echo`).
     """
     kinds = columns(mapping.version, mapping.name)
     pools = {name: draw(st.lists(kind.right(), min_size=1, max_size=pool)) for name, kind in kinds.items()}
     anything = st.sampled_from(WRONG) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
     spoilt = draw(st.lists(anything, min_size=1, max_size=3 * pool)) if wrong else []
     chance = random.Random(draw(st.integers(0, 2**32 - 1)))
-    uniform = chance.random() < 1 / 3
+    uniform = chance.random() < 1 / 2
     likely = {name: float(chance.randint(0, 1)) for name in pools}
     rows = []
     for _ in range(chance.randint(least, most)):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -26,6 +27,7 @@ from perturbation import echoed, perturbed
 from strategies import BASE, NAMES, PARAMETERS, VERSIONS, batch, batches, bound, is_key, mappings
 
 from fhir_ivig.issue import Issue, failed
+from fhir_ivig.mapping import writing
 from fhir_ivig.mapping.collection import Bound, References
 from fhir_ivig.mapping.reading import Read
 from fhir_ivig.mapping.strictjson import strict_json
@@ -62,6 +64,13 @@ def assert_same(found: pa.RecordBatch, wanted: pa.RecordBatch) -> None:
     """Equal rows; the cells of the first row that differ are shown: (found, wanted)."""
     for back, row in zip(found.to_pylist(), wanted.to_pylist(), strict=True):
         assert {name: (back[name], cell) for name, cell in row.items() if back[name] != cell} == {}
+
+
+def assert_equal_numbers(found: pa.RecordBatch, wanted: pa.RecordBatch) -> None:
+    """Equal rows, but that numbers may be written otherwise (1.50 for 1.5), and empty cells filled."""
+    for back, row in zip(found.to_pylist(), wanted.to_pylist(), strict=True):
+        differ = [(back[name], cell) for name, cell in row.items() if cell is not None and back[name] != cell]
+        assert [pair for pair in differ if Decimal(pair[0]) != Decimal(pair[1])] == []
 
 
 @everywhere
@@ -112,8 +121,7 @@ def test_foreign_settles(version: str, name: str) -> None:
         assert_same(echo.batch, back.batch.slice(0, 20))
         first, issues = read(study, [perturbed(line, mapping, chance) for line in lines])
         assert [str(issue) for issue in issues if failed([issue])][:1] == []
-        assert first.batch.num_rows == back.batch.num_rows
-        assert first.batch.select(list(mapping.key)).equals(back.batch.select(list(mapping.key)))
+        assert_equal_numbers(first.batch, back.batch)
         second = write(study, name, first.batch)
         assert second.issues == [], second.issues[0]
         settled, issues = read(study, second.json_lines())
@@ -124,8 +132,9 @@ def test_foreign_settles(version: str, name: str) -> None:
 
 
 @everywhere
-def test_nothing_vanishes(version: str, name: str) -> None:
-    """Law 7 for rows right and wrong; what is written of them still goes round (law 1)."""
+def test_nothing_vanishes(version: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Law 7 for rows right and wrong, in several blocks; what is written of them still goes round (law 1)."""
+    monkeypatch.setattr(writing, "BLOCK_ROWS", 32)
     study, mapping = bound(version), mappings(version).by_name[name]
 
     @laws
@@ -188,7 +197,7 @@ def test_all_ways_of_reading_agree(version: str, name: str, monkeypatch: pytest.
     @given(batches(mapping), st.integers(0, 2**32 - 1))
     def law(rows: pa.RecordBatch, seed: int) -> None:
         chance = random.Random(seed)
-        often = chance.choice([0, 0, 0.01, 0.3])
+        often = chance.choice([0, 0.01, 0.01, 0.3])
         lines = [spoilt(line, chance, often) for line in write(fast, name, rows).json_lines()]
         data = "".join(f"{line}\n" for line in lines).encode()
         blocks = [study.read(data, range(1, len(lines) + 1), "f", References(), final=True) for study in (fast, slow)]
@@ -210,7 +219,8 @@ def outcome(block: Any) -> Any:
 
 def spoilt(line: str, chance: random.Random, often: float) -> str:
     """The line, sometimes with a sign in it lost, doubled or changed."""
-    place = chance.randrange(len(line))
+    begins = [found.end() for found in re.finditer(r'":"?', line)]  # of the values in it
+    place = chance.choice([chance.randrange(len(line)), chance.choice(begins)])
     other = chance.choice(['"', "\\", "0", "9", "e", "-", ".", ",", " ", "}", "é", line[place] * 2, ""])
     return line[:place] + other + line[place + 1 :] if chance.random() < often else line
 
@@ -306,7 +316,7 @@ def test_confusable_keys_are_refused(version: str, name: str) -> None:
 @pytest.mark.parametrize("version", ["R4B", "R5"])
 @pytest.mark.parametrize("name", NAMES)
 def test_resources_are_fhir(version: str, name: str) -> None:
-    """Every row whose cells fit gives a resource that the model classes take."""
+    """Whatever is written, of rows right and wrong, is a resource that the model classes take."""
     import fhir.resources
     import fhir.resources.R4B
 
@@ -314,8 +324,8 @@ def test_resources_are_fhir(version: str, name: str) -> None:
     package: Any = fhir.resources if version == "R5" else fhir.resources.R4B
     model = package.get_fhir_model_class(mapping.resource_type)
 
-    @settings(laws, max_examples=3)
-    @given(batches(mapping, 20, 20, pool=6))
+    @settings(laws, max_examples=4)
+    @given(batches(mapping, 20, 40, wrong=True, pool=6))
     def law(rows: pa.RecordBatch) -> None:
         for line in write(study, name, rows).json_lines():
             model.model_validate(json.loads(line, parse_float=Decimal))

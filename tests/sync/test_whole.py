@@ -1,0 +1,88 @@
+"""What an output folder may replace, and what it must not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fhir_ivig.fhir.address import is_address
+from fhir_ivig.issue import IssueError
+from fhir_ivig.sync.whole import whole_folder
+
+OURS = json.dumps({"complete": True, "issues": {}})
+
+
+def fill(out: Path, manifest: str, *others: str) -> None:
+    out.mkdir()
+    (out / "manifest.json").write_text(manifest)
+    for name in others:
+        (out / name).write_text("kept")
+
+
+def test_an_earlier_output_is_replaced(tmp_path: Path) -> None:
+    fill(tmp_path / "out", OURS, "subjects.csv")
+    with whole_folder(tmp_path / "out") as part:
+        (part / "new.csv").write_text("new")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["new.csv"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "others"), [('{"name": "my web app"}', ["index.js"]), (OURS, ["notes.txt"]), ("no JSON", [])]
+)
+def test_what_is_not_ours_is_kept(tmp_path: Path, manifest: str, others: list[str]) -> None:
+    fill(tmp_path / "out", manifest, *others)
+    before = sorted(path.read_text() for path in (tmp_path / "out").iterdir())
+    with pytest.raises(IssueError, match="not an earlier output"), whole_folder(tmp_path / "out"):
+        pass
+    assert sorted(path.read_text() for path in (tmp_path / "out").iterdir()) == before
+
+
+def test_what_is_read_is_not_replaced(tmp_path: Path) -> None:
+    fill(tmp_path / "out", OURS)
+    with (
+        pytest.raises(IssueError, match="is read and lies in"),
+        whole_folder(tmp_path / "out", [tmp_path / "out" / "x"]),
+    ):
+        pass
+    assert (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_what_a_killed_run_left_is_taken_away_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    dead, living = tmp_path / ".out.999999999.part", tmp_path / ".out.1.part"
+    for path in (dead, living):
+        path.mkdir()
+    with whole_folder(tmp_path / "out"):
+        pass
+    assert (dead.exists(), living.exists()) == (False, True)
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    with whole_folder(tmp_path / "out") as part:
+        (part / "a.csv").write_text("a")
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "disk" / "a.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["https://hospital.example.org/fhir", "HTTPS://hospital.example.org", "http://[::1]:8080/x"]
+)
+def test_addresses(text: str) -> None:
+    assert is_address(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["https:/host", "ftp://host/x", " https://host", "hospital.example.org/fhir", "outbox ", "https://"]
+)
+def test_what_looks_like_an_address_is_no_folder(text: str) -> None:
+    with pytest.raises(IssueError):
+        is_address(text)
+
+
+def test_folders(tmp_path: Path) -> None:
+    assert not is_address(str(tmp_path / "outbox"))
+    assert not is_address("outbox/")
