@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
+import yaml
 from hypothesis import strategies as st
 
 from fhir_ivig.mapping.collection import Bound, Mappings
@@ -27,187 +28,9 @@ FEATURES = Path(__file__).parent / "features"
 BASE = "https://example.org/studies/hara2003"
 PARAMETERS = {"mrn_system": "https://hospital.example.org/mrn", "study": "hara2003"}
 
-TEXTS = [
-    *(
-        '"',
-        "\\",
-        '\\"',
-        "a\tb",
-        "line\nbreak",
-        "cr\r\n",
-        "😀",
-        "👩\u200d⚕️",
-        "か\u3099",
-        "é",
-        "e\u0301",
-        "שלום",
-        "\u202eRTL",
-    ),
-    *(
-        "a\u2028b\u2029",
-        "a\x85b",
-        "{",
-        "}",
-        "{{x}}",
-        "{$base}",
-        "{subject}",
-        "null",
-        "NA",
-        "NaN",
-        "a;b",
-        ";",
-        " a ",
-        "a  b",
-    ),
-    *(
-        "\x7f",
-        "\ufeffbom",
-        "\u200b",
-        "\u3000全角",
-        '","value":"',
-        '"}]',
-        "\\u0000",
-        "\\n",
-        "a/b|c",
-        "0",
-        "1E5",
-        "true",
-        "#a",
-    ),
-    *(
-        "筋力低下",
-        "\ud7ff",
-        "\ue000",
-        "\uffff",
-        "\U0010ffff",
-        "S-01",
-        "week 8",
-        "x" * 3000,
-        "字" * 700,
-        "<b>",
-        "%00",
-        "a&b",
-    ),
-]
-DECIMALS = [
-    *(
-        "0",
-        "-0",
-        "-0.00",
-        "612.60",
-        "1E400",
-        "1e-7",
-        "2.50E+3",
-        "0.1",
-        "-1",
-        "3.141592653589793238462643383279502884197",
-    ),
-    *("100", "1" * 60, "0." + "0" * 40 + "1", "0E5", "4.0e0"),
-]
-ZONES = ["Z", "+09:00", "-03:30", "+00:00", "-00:00", "+14:00", "+13:59"]
-TIMES = ["00:00:00", "09:30:00", "23:59:59", "23:59:60", "12:34:56.789012345", "00:00:00.0"]
-DATES = ["2003-05-17", "2004-02-29", "2000-02-29", "1999-12-31", "0001-01-01", "9999-12-31", "2003-04-30"]
-WRONG = [
-    *(
-        "",
-        " ",
-        "\t",
-        "\n",
-        "\u3000",
-        "\x00",
-        "a\x00b",
-        "\x1b[0m",
-        "\x08",
-        "x",
-        "X x",
-        "a ",
-        " a",
-        "a  b",
-        "a/b",
-        "a|b",
-        "a,b",
-        "$x",
-    ),
-    *(
-        "c\\d",
-        "é",
-        "e\u0301",
-        "か\u3099",
-        "\xa0a",
-        "b\u2003",
-        "a\u200b",
-        "1",
-        "1.",
-        ".5",
-        "+1",
-        "01",
-        "1,5",
-        "1E",
-        "1e400",
-        "NaN",
-    ),
-    *(
-        "Infinity",
-        "0x1",
-        "1_0",
-        "١٢",
-        "１",
-        "-",
-        "2147483647",
-        "2147483648",
-        "-2147483649",
-        "99999999999",
-        "0000",
-        "0000-01-01",
-    ),
-    *(
-        "2003",
-        "2003-5",
-        "2003-00",
-        "2003-13",
-        "2003-02-30",
-        "2003-02-29",
-        "1900-02-29",
-        "2003-05-17T",
-        "2003-05-17T09:30",
-    ),
-    *(
-        "2003-05-17T09:30:00",
-        "2003-05-17T24:00:00Z",
-        "2003-05-17T23:59:61Z",
-        "2003-05-17T09:30:00+15:00",
-        "2003-05-17 09:30:00Z",
-    ),
-    *(
-        "2003-05-17T09:30:00Z\n",
-        "20030517",
-        "true",
-        "TRUE",
-        "yes",
-        "YES",
-        "yes ",
-        ";",
-        "death;",
-        ";death",
-        "death;;important",
-        "death; important",
-    ),
-    *(
-        "completed",
-        "Completed",
-        "kg",
-        "KG",
-        "U/L",
-        "IU/L",
-        "<",
-        "<<",
-        "female",
-        "unknown",
-        "null",
-        "\u2028",
-        "y" * 70_000,
-    ),
-]
+CELLS: dict[str, list[str]] = yaml.safe_load((Path(__file__).parent / "cases/cells.yaml").read_text("utf-8"))
+TEXTS = [*CELLS["texts"], "x" * 3000, "字" * 700]
+WRONG = [*CELLS["wrong"], "y" * 70_000]
 _BREAKS_KEY = re.compile(r"[/|,$\\\x00-\x1f\x7f-\x9f]")
 
 
@@ -246,17 +69,17 @@ def _numbers() -> st.SearchStrategy[str]:
         r"\A-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][-+]?[0-9]{1,2})?\Z", alphabet=string.printable
     )
     plain = st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=0, max_value=9999).map(str)
-    return st.sampled_from(DECIMALS) | plain | made
+    return st.sampled_from(CELLS["decimals"]) | plain | made
 
 
 def _dates() -> st.SearchStrategy[str]:
-    return st.sampled_from([*DATES, "2003", "2003-05", "0001", "9999-12"]) | st.dates().map(str)
+    return st.sampled_from([*CELLS["dates"], "2003", "2003-05", "0001", "9999-12"]) | st.dates().map(str)
 
 
 def _instants() -> st.SearchStrategy[str]:
-    return st.tuples(st.sampled_from(DATES), st.sampled_from(TIMES), st.sampled_from(ZONES)).map(
-        lambda parts: f"{parts[0]}T{parts[1]}{parts[2]}"
-    )
+    return st.tuples(
+        st.sampled_from(CELLS["dates"]), st.sampled_from(CELLS["times"]), st.sampled_from(CELLS["zones"])
+    ).map(lambda parts: f"{parts[0]}T{parts[1]}{parts[2]}")
 
 
 def _whole(least: int) -> st.SearchStrategy[str]:
@@ -273,7 +96,7 @@ TYPES: dict[str, st.SearchStrategy[str]] = {
     "date": _dates(),
     "dateTime": _dates() | _instants(),
     "instant": _instants(),
-    "time": st.sampled_from(TIMES),
+    "time": st.sampled_from(CELLS["times"]),
     "boolean": st.sampled_from(["true", "false"]),
     "code": st.sampled_from(["a", "a b", "<", "in-progress", '"q"', "\\", "日本"]),
     "uri": st.sampled_from(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -21,56 +20,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from perturbation import echoed, perturbed
-from strategies import BASE, NAMES, PARAMETERS, VERSIONS, batch, batches, bound, is_key, mappings
+from laws import assert_same, everywhere, laws, read, write
+from strategies import BASE, NAMES, VERSIONS, batch, batches, bound, is_key, mappings
 
-from fhir_ivig.issue import Issue, failed
 from fhir_ivig.mapping import writing
-from fhir_ivig.mapping.collection import Bound, References
-from fhir_ivig.mapping.reading import Read
+from fhir_ivig.mapping.collection import References
 from fhir_ivig.mapping.strictjson import strict_json
-from fhir_ivig.mapping.writing import Written
-
-EXAMPLES = 7  # of at least 75 rows each: over 500 rows for each mapping and version
-laws = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    print_blob=True,
-    suppress_health_check=list(HealthCheck),
-)
-everywhere = pytest.mark.parametrize(
-    ("version", "name"), [(version, name) for version in VERSIONS for name in mappings(version).by_name]
-)
-
-
-def write(study: Bound, name: str, rows: pa.RecordBatch) -> Written:
-    return study.writers[name].write(rows, file="rows.csv")
-
-
-def read(study: Bound, lines: list[str]) -> tuple[Read, list[Issue]]:
-    """What one mapping reads from lines that are all its own."""
-    data = "".join(f"{line}\n" for line in lines).encode()
-    block = study.read(data, range(1, len(lines) + 1), "lines.ndjson", References(), final=True)
-    assert (block.count, block.unclaimed, block.broken, block.retry) == (len(lines), 0, 0, []), block.issues
-    [found] = block.reads
-    return found, [*block.issues, *found.issues]
-
-
-def assert_same(found: pa.RecordBatch, wanted: pa.RecordBatch) -> None:
-    """Equal rows; the cells of the first row that differ are shown: (found, wanted)."""
-    for back, row in zip(found.to_pylist(), wanted.to_pylist(), strict=True):
-        assert {name: (back[name], cell) for name, cell in row.items() if back[name] != cell} == {}
-
-
-def assert_equal_numbers(found: pa.RecordBatch, wanted: pa.RecordBatch) -> None:
-    """Equal rows, but that numbers may be written otherwise (1.50 for 1.5), and empty cells filled."""
-    for back, row in zip(found.to_pylist(), wanted.to_pylist(), strict=True):
-        differ = [(back[name], cell) for name, cell in row.items() if cell is not None and back[name] != cell]
-        assert [pair for pair in differ if Decimal(pair[0]) != Decimal(pair[1])] == []
 
 
 @everywhere
@@ -98,35 +55,6 @@ def test_rows_and_resources_go_round(version: str, name: str) -> None:
         assert pa.chunked_array(again.ids).to_pylist() == ids
         parts = [write(study, name, rows.slice(start, cut)) for start in range(0, rows.num_rows, cut)]
         assert [line for part in parts for line in part.json_lines()] == lines
-
-    law()
-
-
-@everywhere
-def test_foreign_settles(version: str, name: str) -> None:
-    """Law 3, for our resources as another system would hand them on."""
-    study, mapping = bound(version), mappings(version).by_name[name]
-
-    @settings(laws, max_examples=2 if version == "R4B" else 5)  # R4B is read by R4's tables
-    @given(batches(mapping, 100, 110), st.integers(0, 2**32 - 1))
-    def law(rows: pa.RecordBatch, seed: int) -> None:
-        chance = random.Random(seed)
-        written = write(study, name, rows)
-        if not written.count:
-            return
-        lines = written.json_lines()
-        back, _ = read(study, lines)
-        echo, issues = read(study, [echoed(line, chance) for line in lines[:20]])
-        assert [str(issue) for issue in issues if failed([issue])][:1] == []
-        assert_same(echo.batch, back.batch.slice(0, 20))
-        first, issues = read(study, [perturbed(line, mapping, chance) for line in lines])
-        assert [str(issue) for issue in issues if failed([issue])][:1] == []
-        assert_equal_numbers(first.batch, back.batch)
-        second = write(study, name, first.batch)
-        assert second.issues == [], second.issues[0]
-        settled, issues = read(study, second.json_lines())
-        assert issues == [], issues[0]
-        assert_same(settled.batch, first.batch)
 
     law()
 
@@ -182,47 +110,6 @@ def test_versions_agree(name: str) -> None:
         assert found[0] == found[1]
 
     law()
-
-
-@everywhere
-def test_all_ways_of_reading_agree(version: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines written again and cells cut out between constants give what the matcher finds, also in spoilt lines."""
-    fast, slow = bound(version), mappings(version).bind(BASE, PARAMETERS)
-    mapping = mappings(version).by_name[name]
-    for reader in slow.readers.values():
-        reader.cuts = {}
-    monkeypatch.setattr(slow, "echoed", lambda data, numbers: None)
-
-    @laws
-    @given(batches(mapping), st.integers(0, 2**32 - 1))
-    def law(rows: pa.RecordBatch, seed: int) -> None:
-        chance = random.Random(seed)
-        often = chance.choice([0, 0.01, 0.01, 0.3])
-        lines = [spoilt(line, chance, often) for line in write(fast, name, rows).json_lines()]
-        data = "".join(f"{line}\n" for line in lines).encode()
-        blocks = [study.read(data, range(1, len(lines) + 1), "f", References(), final=True) for study in (fast, slow)]
-        for fast_part, slow_part in zip(*map(outcome, blocks), strict=True):
-            assert fast_part == slow_part
-
-    law()
-
-
-def outcome(block: Any) -> Any:
-    issues = sorted(
-        {str(issue) for issue in block.issues} | {str(issue) for read in block.reads for issue in read.issues}
-    )
-    reads = [
-        (read.mapping, read.batch.to_pylist(), read.resources.to_pylist(), read.withheld) for read in block.reads
-    ]
-    return block.count, block.unclaimed, block.broken, reads, issues
-
-
-def spoilt(line: str, chance: random.Random, often: float) -> str:
-    """The line, sometimes with a sign in it lost, doubled or changed."""
-    begins = [found.end() for found in re.finditer(r'":"?', line)]  # of the values in it
-    place = chance.choice([chance.randrange(len(line)), chance.choice(begins)])
-    other = chance.choice(['"', "\\", "0", "9", "e", "-", ".", ",", " ", "}", "é", line[place] * 2, ""])
-    return line[:place] + other + line[place + 1 :] if chance.random() < often else line
 
 
 @pytest.mark.parametrize("version", VERSIONS)
