@@ -160,22 +160,23 @@ def _is_lines(name: str, head: bytes) -> bool:
 
 
 def _read_lines(file: str, head: bytes, stream: IO[bytes], block_bytes: int, limit: int) -> Iterator[Block]:
-    rest, number, skipping, chunk = b"", 1, False, head
+    chunk, number = head, 1
     while chunk:
-        if skipping and b"\n" in chunk:
-            skipping, number, chunk = False, number + 1, chunk.partition(b"\n")[2]
-        cut = chunk.rfind(b"\n") + 1
-        if cut and not skipping:
-            block, count = _block(file, rest + chunk[:cut], number, limit)
-            yield block
-            rest, number = b"", number + count
-        rest = b"" if skipping else rest + chunk[cut:]
-        if len(rest) > limit:
-            yield Block(file, issues=[_too_long(file, number, limit)])
-            rest, skipping = b"", True
+        block, count = _block(file, _whole_lines(chunk, stream, limit), number, limit)
+        yield block
+        number += count
         chunk = stream.read(block_bytes)
-    if rest.strip():
-        yield _block(file, rest + b"\n", number, limit)[0]
+
+
+def _whole_lines(chunk: bytes, stream: IO[bytes], limit: int) -> bytes:
+    """The chunk to the end of its last line; of a line beyond the limit no more than shows that it is too long."""
+    if chunk.endswith(b"\n"):
+        return chunk
+    chunk += stream.readline(limit)
+    while not chunk.endswith(b"\n"):
+        rest = stream.readline(limit)
+        chunk += b"\n" if not rest or rest.endswith(b"\n") else b""
+    return chunk
 
 
 def _too_long(file: str, number: int, limit: int) -> Issue:

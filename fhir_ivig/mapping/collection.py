@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ECHO = 64  # lines that a block must have for it to be worth a look whether all are as a mapping writes them
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mappings:
     """The mappings of one FHIR version by name, those that others refer to first."""
 
@@ -48,7 +48,7 @@ class Mappings:
         """
         return cls(version, load_all(version, folders, only))
 
-    @property
+    @cached_property
     def tables(self) -> dict[str, list[Mapping]]:
         """The mappings of each table."""
         found: dict[str, list[Mapping]] = {}
@@ -56,14 +56,22 @@ class Mappings:
             found.setdefault(mapping.table, []).append(mapping)
         return found
 
-    def elsewhere(self, mapping: Mapping) -> set[str]:
-        """The columns of the same rows that other mappings of the table carry."""
-        found: set[str] = set()
-        for other in self.tables[mapping.table]:
-            apart = any(mapping.rows.get(column, cell) != cell for column, cell in other.rows.items())
-            if other is not mapping and not apart:
-                found |= set(other.columns)
-        return found
+    @cached_property
+    def elsewhere(self) -> dict[str, frozenset[str]]:
+        """For each mapping, the columns of the same rows that other mappings of its table carry."""
+
+        def together(one: Mapping, other: Mapping) -> bool:
+            return all(one.rows.get(column, cell) == cell for column, cell in other.rows.items())
+
+        return {
+            name: frozenset(
+                column
+                for other in self.tables[mapping.table]
+                if other is not mapping and together(mapping, other)
+                for column in other.columns
+            )
+            for name, mapping in self.by_name.items()
+        }
 
     def bind(self, base: str, given: dict[str, str]) -> Bound:
         """The same for a study. Raises IssueError if a mapping asks for a parameter that is not given."""
@@ -106,39 +114,38 @@ class Bound:
         self,
         table: str,
         batch: pa.RecordBatch,
-        numbers: Sequence[int] | np.ndarray | None = None,
-        file: str | None = None,
-        known: dict[str, Collection[str]] | None = None,
-        refused: dict[str, Collection[int]] | None = None,
-    ) -> tuple[dict[str, Written], list[Issue]]:
-        """The resources of a table's rows by mapping, and an error Issue for each row that no mapping takes."""
-        mappings = self.mappings.tables.get(table, [])
-        written = {
-            mapping.name: self.writers[mapping.name].write(
-                batch, numbers, file, known, self.mappings.elsewhere(mapping), (refused or {}).get(mapping.name, ())
-            )
-            for mapping in mappings
-        }
-        return written, self.unmapped(mappings, batch, numbers, file)
+        numbers: np.ndarray,
+        file: str,
+        known: dict[str, set[str]],
+        refused: dict[str, set[int]],
+    ) -> Iterator[tuple[Mapping, Written]]:
+        """The resources of a table's rows, mapping by mapping, those that others refer to first.
 
-    @staticmethod
-    def unmapped(
-        mappings: list[Mapping], batch: pa.RecordBatch, numbers: Sequence[int] | np.ndarray | None, file: str | None
-    ) -> list[Issue]:
-        """The rows that no mapping of the table writes."""
+        `known` gets the keys that were written of those that others refer to; the rest as in `Writer.write`.
+        """
+        for mapping in self.mappings.tables.get(table, []):
+            name = mapping.name
+            elsewhere, doubled = self.mappings.elsewhere[name], refused.get(name, ())
+            written = self.writers[name].write(batch, numbers, file, known, elsewhere, doubled)
+            if name in known:
+                known[name].update(*(keys.to_pylist() for keys in written.keys))
+            yield mapping, written
+
+    def unmapped(self, table: str, batch: pa.RecordBatch, numbers: np.ndarray, file: str) -> list[Issue]:
+        """An error Issue for each row that no mapping of the table writes."""
         import numpy as np
         import pyarrow.compute as pc
 
+        mappings = self.mappings.tables.get(table, [])
         mine = np.zeros(batch.num_rows, bool)
         for mapping in mappings:
             masks = [
                 pc.fill_null(pc.equal(batch.column(column), cell), False) for column, cell in mapping.rows.items()
             ]
             mine |= True if not masks else reduce(pc.and_, masks).to_numpy(zero_copy_only=False)
-        rows = np.arange(2, batch.num_rows + 2) if numbers is None else np.asarray(numbers)
         columns = ", ".join(dict.fromkeys(column for mapping in mappings for column in mapping.rows))
         said = "No mapping writes this row: add a mapping file for it, or correct the cell."
-        return [Issue("error", "not-supported", said, file, row, columns or None) for row in rows[~mine].tolist()]
+        return [Issue("error", "not-supported", said, file, row, columns or None) for row in numbers[~mine].tolist()]
 
     def read(
         self, data: bytes, numbers: Sequence[int], file: str | None, references: References, final: bool = False

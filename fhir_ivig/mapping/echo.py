@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fhir_ivig.mapping.block import Block
-from fhir_ivig.mapping.identity import SEPARATOR, join_key
+from fhir_ivig.mapping.identity import join_key, split_key
 from fhir_ivig.mapping.primitives import misfits
 from fhir_ivig.mapping.reading import Read
 from fhir_ivig.mapping.template import Hole
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-QUOTE = ord('"')
+LONGEST = 64  # bytes of a token that is looked for; a longer one is read element by element
 ID, KEY, LITERAL, MEANT, CELL = range(5)  # what a token is: id, key, reference's id and key, a plain hole's cell
 
 
@@ -53,9 +53,10 @@ class Shape:
         import pyarrow.compute as pc
 
         octets = np.frombuffer(data, np.uint8)
-        if b"\\" in data or np.count_nonzero(octets < ord(" ")) != len(numbers) or not _unicode(data):
+        ends = np.flatnonzero(octets < ord(" "))  # of lines, and nothing else
+        if b"\\" in data or len(ends) != len(numbers) or (octets[ends] != ord("\n")).any() or not _unicode(data):
             return None
-        texts = self.cut(octets, len(numbers))
+        texts = self.cut(octets, ends)
         if texts is None:
             return None
         woven: list[pa.Array | str] = [self.constants[0].decode()]
@@ -66,23 +67,18 @@ class Shape:
         same = length == len(data) and lines.buffers()[2].slice(0, len(data)).equals(pa.py_buffer(data))
         return self.rows(texts, numbers) if same else None
 
-    def cut(self, octets: np.ndarray, count: int) -> list[pa.Array] | None:
-        """The tokens of all lines, found by the quotes around them; None where the quotes do not fit."""
+    def cut(self, octets: np.ndarray, ends: np.ndarray) -> list[pa.Array] | None:
+        """The tokens of all lines, each from the end of one constant to the sign that begins the next; or None."""
         import numpy as np
 
-        quotes = np.flatnonzero(octets == QUOTE)
-        each = sum(constant.count(b'"') for constant in self.constants)
-        if len(quotes) != each * count:
-            return None
-        grid = quotes.reshape(count, each)
-        place, found = 0, []
+        place, found = np.append(0, ends[:-1] + 1), []
         for before, after in zip(self.constants, self.constants[1:], strict=False):
-            place += before.count(b'"')
-            starts = grid[:, place - 1] + (len(before) - before.rfind(b'"'))
-            ends = grid[:, place] - after.find(b'"')
-            if (ends <= starts).any():
+            starts = place + len(before)
+            lengths = _lengths(octets, starts, after[0])
+            if lengths is None:
                 return None
-            found.append(_texts(octets, starts, ends - starts))
+            found.append(_texts(octets, starts, lengths))
+            place = starts + lengths
         return found
 
     def cells(self, texts: list[pa.Array], keys: pa.Array) -> dict[str, pa.Array] | None:
@@ -97,7 +93,7 @@ class Shape:
             elif token.hole and token.kind == MEANT:
                 named.append((token.hole.columns, text))
         for columns, text in named:
-            for name, part in zip(columns, _parts(text, len(columns)), strict=True):
+            for name, part in zip(columns, split_key(text, len(columns)), strict=True):
                 cells.setdefault(name, part)
         return cells if all(join_key([cells[name] for name in names]).equals(text) for names, text in named) else None
 
@@ -168,21 +164,22 @@ def _unicode(data: bytes) -> bool:
         return False
 
 
-def _parts(keys: pa.Array, count: int) -> list[pa.Array]:
-    """The parts of keys, each as a column; of keys with fewer or more, whatever they give."""
-    import pyarrow.compute as pc
-
-    if count == 1:
-        return [keys]
-    pattern = SEPARATOR.join(f"(?P<p{part}>[^{SEPARATOR}]*)" for part in range(count))
-    found = pc.extract_regex(keys, f"^{pattern}$")
-    return [pc.struct_field(found, [part]) for part in range(count)]
-
-
 def _fits(kind: str, column: pa.Array) -> bool:
     first = column.slice(0, 40).to_pylist()
     few = len(set(first)) < len(first) // 2  # then there may be few in all, and each need be looked at but once
     return misfits(kind, column.unique() if few else column) is None
+
+
+def _lengths(octets: np.ndarray, starts: np.ndarray, sign: int) -> np.ndarray | None:
+    """How far it is from each start to the next such sign; None where it is too far, or a text would be empty."""
+    import numpy as np
+
+    width = min(LONGEST, len(octets) - int(starts.max()))
+    if width <= 0:
+        return None
+    found = np.lib.stride_tricks.sliding_window_view(octets, width)[starts] == sign
+    lengths = found.argmax(axis=1)
+    return lengths if lengths.min() and found[np.arange(len(starts)), lengths].all() else None
 
 
 def _texts(octets: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> pa.Array:
@@ -194,7 +191,7 @@ def _texts(octets: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> pa.Ar
     np.cumsum(lengths, out=offsets[1:])
     length = int(lengths[0])
     if (lengths == length).all():
-        picked = np.lib.stride_tricks.sliding_window_view(octets, length)[starts].ravel()
+        picked = np.lib.stride_tricks.sliding_window_view(octets, length)[starts]
     else:
         picked = octets[np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])]
     return pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(picked))

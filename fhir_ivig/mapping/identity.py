@@ -10,13 +10,11 @@ A cell that could make two keys look alike is refused (`confusable`).
 from __future__ import annotations
 
 import uuid
+from hashlib import sha1
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-try:  # CPython's own SHA-1, without OpenSSL's dispatch: 40 % faster on texts as short as these
-    from _sha1 import sha1  # type: ignore[import-not-found]
-except ImportError:
-    from hashlib import sha1
+from fhir_ivig.mapping.primitives import utf8
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,6 +58,19 @@ def join_key(columns: list[pa.Array]) -> pa.Array:
     return columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, SEPARATOR)
 
 
+def split_key(values: pa.Array, count: int) -> list[pa.Array]:
+    """The key's cells, each as a column, of identifier values; all null where a value has not so many."""
+    import pyarrow.compute as pc
+
+    if count == 1:
+        return [values]
+    parts = pc.split_pattern(values, SEPARATOR)
+    whole = pc.equal(pc.list_value_length(parts), count)
+    if not pc.all(whole).as_py():
+        parts = pc.if_else(whole, parts, None)
+    return [pc.list_element(parts, part) for part in range(count)]
+
+
 def logical_ids(system: str, values: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """The logical ids of many resources, and the first 8 bytes of each as a number (to find doubles by)."""
     import numpy as np
@@ -67,7 +78,7 @@ def logical_ids(system: str, values: pa.Array) -> tuple[pa.Array, np.ndarray]:
 
     count = len(values)
     offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + count + 1]
-    texts = bytes(memoryview(values.buffers()[2] or b"")[offsets[0] : offsets[-1]])
+    texts = utf8(values).tobytes()
     begun = sha1(_NAMESPACE + f"{system}|".encode()).copy  # noqa: S324 - what all have in common is hashed once
     found = []
     for start, end in pairwise((offsets - offsets[0]).tolist()):

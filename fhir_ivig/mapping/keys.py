@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fhir_ivig.mapping.identity import SEPARATOR, join_key
+from fhir_ivig.mapping.identity import SEPARATOR, join_key, split_key
 from fhir_ivig.mapping.primitives import misfits
 from fhir_ivig.mapping.references import Told
 
@@ -60,8 +60,8 @@ class Keys:
             ]
             keys = pc.coalesce(keys, pa.array(told, pa.string()))
         keys = self.sound(keys)
-        for place, name in enumerate(names):
-            rows.fill(name, _part(keys, place, len(names)), f"{self.mapping.resource_type}.identifier")
+        for name, cells in zip(names, split_key(keys, len(names)), strict=True):
+            rows.fill(name, cells, f"{self.mapping.resource_type}.identifier")
         if self.reader.sought and called:
             known = keys.to_pylist()
             for line, others in called:
@@ -117,13 +117,3 @@ class Keys:
                 rows.outside |= unknown
             waiting |= unknown
         return waiting if not final else np.zeros(len(rows.lines), bool)
-
-
-def _part(keys: pa.Array, place: int, count: int) -> pa.Array:
-    """One part of keys that all have `count` parts."""
-    import pyarrow.compute as pc
-
-    if count == 1:
-        return keys
-    pattern = SEPARATOR.join(f"(?P<p{i}>[^{SEPARATOR}]*)" for i in range(count))
-    return pc.struct_field(pc.extract_regex(keys, f"^{pattern}$"), [place])

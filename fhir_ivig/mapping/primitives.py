@@ -7,11 +7,13 @@ made exact where prose says more than the regex: a day must exist in the calenda
 from __future__ import annotations
 
 import re
+import string
 from calendar import monthrange
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 DECIMAL = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
@@ -53,6 +55,8 @@ _WHOLE = frozenset({"integer", "positiveInt", "unsignedInt"})  # all of 32 bits
 
 # Control characters that JSON could carry but FHIR's string may not hold (all below 32 but tab, LF and CR).
 _FORBIDDEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
+# Arrow's regular expressions (RE2) are quicker where no group is captured.
+_arrow = {kind: f"^(?:{grammar.replace('(', '(?:')})$" for kind, (grammar, _) in GRAMMARS.items()}
 _compiled = {kind: re.compile(grammar, re.ASCII) for kind, (grammar, _) in GRAMMARS.items()}
 _forbidden = re.compile(_FORBIDDEN)
 _seen = re.compile(_SEEN, re.ASCII)
@@ -82,12 +86,36 @@ def _in_calendar(text: str) -> bool:
     return year > 0 and day <= monthrange(year, month)[1]
 
 
+def _all_ids(column: pa.Array) -> bool:
+    """Whether every cell is a FHIR id, seen in its bytes: many times quicker than by a regular expression."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    if column.null_count or not len(column):
+        return False
+    allowed = np.zeros(256, bool)
+    allowed[list(b"-." + string.digits.encode() + string.ascii_letters.encode())] = True
+    length = pc.min_max(pc.binary_length(column)).as_py()
+    return bool(length["min"] >= 1 and length["max"] <= 64 and allowed[utf8(column)].all())
+
+
+def utf8(column: pa.Array) -> np.ndarray:
+    """The bytes of all texts of a string column, one after the other, without a copy."""
+    import numpy as np
+
+    offsets = np.frombuffer(column.buffers()[1], np.int32)
+    octets = np.frombuffer(column.buffers()[2] or b"", np.uint8)
+    return octets[offsets[column.offset] : offsets[column.offset + len(column)]]
+
+
 def misfits(kind: str, column: pa.Array) -> pa.Array | None:
     """Which cells of a string column are no value of the type (null cells fit): a mask, or None if all fit."""
     import pyarrow.compute as pc
 
     if kind in TEXT_TYPES or kind not in GRAMMARS:
-        bad = pc.or_(pc.match_substring_regex(column, _FORBIDDEN), pc.invert(pc.match_substring_regex(column, _SEEN)))
+        bad = pc.invert(pc.match_substring_regex(column, _SEEN))
+        if utf8(column).min(initial=ord(" ")) < ord(" "):
+            bad = pc.or_(bad, pc.match_substring_regex(column, _FORBIDDEN))
     elif kind in DATED or kind in _WHOLE:  # few distinct values, and more to ask than a grammar
         known = column.dictionary_encode()
         wrong = [not fits(kind, text) if text is not None else False for text in known.dictionary.to_pylist()]
@@ -96,8 +124,10 @@ def misfits(kind: str, column: pa.Array) -> pa.Array | None:
         import pyarrow as pa
 
         bad = pc.take(pa.array(wrong, pa.bool_()), known.indices)
+    elif kind == "id" and _all_ids(column):
+        return None
     else:
-        bad = pc.invert(pc.match_substring_regex(column, f"^({GRAMMARS[kind][0]})$"))
+        bad = pc.invert(pc.match_substring_regex(column, _arrow[kind]))
         if kind in ("code", "uri"):
             bad = pc.or_(bad, pc.match_substring_regex(column, _FORBIDDEN))
     return bad if pc.any(bad).as_py() else None

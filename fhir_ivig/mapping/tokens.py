@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
@@ -11,13 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fhir_ivig.issue import Code
-from fhir_ivig.mapping.primitives import NUMBER_TYPES, expected, misfits
+from fhir_ivig.mapping.primitives import NUMBER_TYPES, expected, misfits, utf8
 from fhir_ivig.mapping.template import SEVERAL, Constant, Group, Hole, Items, Template
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ESCAPED = re.compile(r'["\\\x00-\x1f]')
 _EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
 
 
@@ -80,9 +78,10 @@ def _taken(column: pa.Array, few: pa.DictionaryArray, texts: pa.Array) -> pa.Arr
 def escaped(column: pa.Array) -> pa.Array:
     """Text with what JSON wants escaped escaped."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    if not pc.any(pc.match_substring_regex(column, _ESCAPED.pattern)).as_py():
+    octets = utf8(column)
+    text = octets.tobytes()
+    if not text or (octets.min() >= ord(" ") and b'"' not in text and b"\\" not in text):
         return column
     few = column.dictionary_encode()
     texts = [json.dumps(text, ensure_ascii=False)[1:-1] for text in few.dictionary.to_pylist()]

@@ -16,13 +16,14 @@ from fhir_ivig.mapping import identity
 from fhir_ivig.mapping import mapping as language
 from fhir_ivig.mapping.demands import demands
 from fhir_ivig.mapping.fragments import Fragments
+from fhir_ivig.mapping.primitives import utf8
 from fhir_ivig.mapping.template import holes
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-BLOCK_ROWS = 4096  # rows a join: enough to spread Arrow's overhead, few enough to stay in the cache
+BLOCK_ROWS = 1 << 14  # rows a join: enough to spread the overhead of each of its steps, few enough for memory
 MEMO = 1 << 18  # references remembered before starting anew
 
 
@@ -52,15 +53,9 @@ class Written:
         """The resources as JSON texts."""
         return [line.rstrip("\n") for chunk in self.lines for line in chunk.to_pylist()]
 
-    def buffers(self) -> list[memoryview]:
-        """The resources as NDJSON bytes, without a copy."""
-        import numpy as np
-
-        found = []
-        for chunk in self.lines:
-            offsets = np.frombuffer(chunk.buffers()[1], np.int32)
-            found.append(memoryview(chunk.buffers()[2])[offsets[chunk.offset] : offsets[chunk.offset + len(chunk)]])
-        return found
+    def buffers(self) -> list[np.ndarray]:
+        """The resources as NDJSON, as bytes, without a copy."""
+        return [utf8(chunk) for chunk in self.lines]
 
 
 class Writer:

@@ -10,8 +10,8 @@ from fhir_ivig.issue import Code, Issue
 from fhir_ivig.yamltext import Node
 
 # FHIR's decimal and integer (https://hl7.org/fhir/R4/datatypes.html), with exponents that arithmetic can carry.
-DECIMAL = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?"
-INTEGER = r"-?(0|[1-9][0-9]*)"
+DECIMAL = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?"
+INTEGER = r"-?(?:0|[1-9][0-9]*)"
 
 
 @dataclass(slots=True)

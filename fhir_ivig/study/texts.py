@@ -20,7 +20,7 @@ def strings(texts: Iterable[str | None]) -> pa.StringArray:
 
 def matches(texts: pa.StringArray, pattern: str) -> pa.BooleanArray:
     """Which texts match the whole pattern (RE2); null where there is no text."""
-    return pc.match_substring_regex(texts, f"^({pattern})$")
+    return pc.match_substring_regex(texts, f"^(?:{pattern})$")
 
 
 def rows_where(mask: pa.BooleanArray) -> list[int]:

@@ -95,9 +95,15 @@ def _lines(cells: Sequence[pa.StringArray]) -> bytes:
 def _joined(cells: Sequence[pa.StringArray]) -> bytes:
     """The cells of each row with commas between them, and a newline."""
     parts: list[pa.StringArray | str] = []
+    between = ""
     for column in cells:
-        parts += [column, ","]
-    parts[-1] = "\n"
+        if column.null_count < len(column):
+            parts += [between, column]
+            between = ""
+        between += ","
+    parts.append(f"{between[:-1]}\n")
+    if len(parts) == 1:
+        return f"{parts[0]}".encode() * len(cells[0])
     lines = pc.binary_join_element_wise(*parts, "", null_handling="replace", null_replacement="")
     return b"" if not len(lines) else _text(lines)
 

@@ -133,29 +133,19 @@ class _Run:
 
     def write(self, rows: Rows, exported: Exported, stack: ExitStack) -> None:
         """The resources of some rows, mapping by mapping, those that others refer to first."""
-        mappings = self.bound.mappings
         exported.rows[rows.table] += rows.batch.num_rows + rows.withheld
         issues: list[Issue] = []
-        for mapping in mappings.tables.get(rows.table, []):
-            written = self.bound.writers[mapping.name].write(
-                rows.batch,
-                rows.numbers,
-                rows.file,
-                self.known,
-                mappings.elsewhere(mapping),
-                self.refused.get(mapping.name, ()),
-            )
+        whose = rows.table, rows.batch, rows.numbers, rows.file
+        for mapping, written in self.bound.write(*whose, self.known, self.refused):
             issues += written.issues
             exported.resources[mapping.name] += written.count
             exported.without[mapping.name] += written.without
             self.hashes.setdefault(mapping.name, Numbers()).add(written.hashes)
-            if mapping.name in self.known:
-                self.known[mapping.name].update(*(keys.to_pylist() for keys in written.keys))
             if self.folder and written.count:
                 file = self.file(mapping.resource_type, stack)
                 for buffer in written.buffers():
                     file.write(buffer)
-        issues += self.bound.unmapped(mappings.tables.get(rows.table, []), rows.batch, rows.numbers, rows.file)
+        issues += self.bound.unmapped(*whose)
         exported.withheld[rows.table] += rows.withheld + len({issue.row for issue in issues})
         exported.log.add(dict.fromkeys([*rows.issues, *issues]))  # several mappings may say the same of a row
 

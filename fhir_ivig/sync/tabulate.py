@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fhir_ivig.fhir.files import Block
     from fhir_ivig.mapping.reading import Read
 
-BLOCK_BYTES = 1 << 21
+BLOCK_BYTES = 1 << 22
 Form = Literal["csv", "parquet"]
 
 

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
@@ -125,9 +126,11 @@ def samples(version: str) -> dict[str, dict[str, Any]]:
     """The fullest resource of each mapping that the sample study gives."""
     found: dict[str, dict[str, Any]] = {}
     for path in sorted((ROOT / "sample_bundles/hara2003").glob("*.csv")):
-        for name, written in bound(version).write(path.stem, table(path.stem))[0].items():
+        rows = table(path.stem)
+        numbers = np.arange(2, len(rows) + 2)
+        for mapping, written in bound(version).write(path.stem, rows, numbers, path.name, {}, {}):
             if lines := written.json_lines():
-                found[name] = json.loads(max(lines, key=len))
+                found[mapping.name] = json.loads(max(lines, key=len))
     return found
 
 
