@@ -15,7 +15,7 @@ def start() -> None:
     """
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
-    bytearray(31 << 20)
+    bytes(31 << 20)
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from fhir_ivig.cli import main
 

@@ -19,7 +19,8 @@ from fhir_ivig.study.adapters import as_text
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.stream import OddQuoteError, Utf8Stream
 
-BLOCK = 1 << 20  # bytes of a CSV file; a row must fit
+BLOCK = 1 << 18  # bytes of a CSV file that are parsed at once; a row must fit
+ROWS = 1 << 14  # rows of a CSV file that are handed on at once, at least
 _TOO_LONG = f"A row is longer than {BLOCK} bytes: look for a quote that is not closed."
 _ODD_QUOTE = (
     "The file cannot be read from the quote in this row on: a cell with a quote, a line break or the delimiter"
@@ -131,7 +132,7 @@ def _csv_blocks(path: Path, source: Source, file: str, names: list[str]) -> Iter
                 column_types=dict.fromkeys(names, pa.binary()), null_values=[""], strings_can_be_null=True
             ),
         )
-        for batch in reader:
+        for batch in _larger(reader):
             numbers = np.arange(number, number + len(batch) + len(uneven))
             if uneven:
                 numbers = np.setdiff1d(numbers, [row.number for row in uneven])[: len(batch)]
@@ -142,6 +143,22 @@ def _csv_blocks(path: Path, source: Source, file: str, names: list[str]) -> Iter
             yield Block(dict(zip(names, batch.columns, strict=True)), numbers, issues)
     if uneven:
         yield Block({}, np.arange(0), [_uneven(row, file) for row in uneven])
+
+
+def _larger(reader: Any) -> Iterator[pa.RecordBatch]:
+    """The reader's batches, several as one. Arrow reads 32 blocks ahead: so these are small, what is done large."""
+    kept: list[pa.RecordBatch] = []
+    ended: Exception | None = None
+    while ended is None:
+        try:
+            kept.append(reader.read_next_batch())
+        except (StopIteration, OddQuoteError, UnicodeError, OSError, pa.ArrowInvalid) as error:
+            ended = error
+        if ended or sum(map(len, kept)) >= ROWS:
+            yield from pa.Table.from_batches(kept, reader.schema).combine_chunks().to_batches()
+            kept = []
+    if not isinstance(ended, StopIteration):
+        raise ended
 
 
 def _uneven(row: Any, file: str) -> Issue:

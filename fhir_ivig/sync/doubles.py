@@ -12,31 +12,32 @@ BUCKETS, PART = 16, 1 << 16
 
 
 class Numbers:
-    """A pile of 64-bit numbers, eight bytes each, in one piece: many small arrays would leave holes between them."""
+    """A pile of 64-bit numbers, eight bytes each, in large pieces: many small ones would leave holes between them."""
 
     def __init__(self) -> None:
-        self.octets = bytearray()
+        self.parts: list[np.ndarray] = []
+        self.small: list[np.ndarray] = []
 
     def add(self, arrays: Iterable[np.ndarray]) -> None:
         """Take more numbers."""
-        for array in arrays:
-            self.octets += array.tobytes()
-
-    def doubled(self) -> set[int]:
-        """The numbers that occur more than once."""
         import numpy as np
 
-        every = np.frombuffer(self.octets, np.uint64)
-        return _doubled([every[start : start + PART] for start in range(0, len(every), PART)])
+        self.small += arrays
+        if sum(map(len, self.small)) >= PART:
+            self.parts.append(np.concatenate(self.small))
+            self.small = []
 
+    def doubled(self) -> set[int]:
+        """The numbers that occur more than once.
 
-def _doubled(parts: list[np.ndarray]) -> set[int]:
-    """They are sorted a sixteenth at a time, by their lowest bits, so that no copy of all of them is made."""
-    import numpy as np
+        They are sorted a sixteenth at a time, by their lowest bits, so that no copy of all of them is made.
+        """
+        import numpy as np
 
-    found: set[int] = set()
-    for bucket in range(BUCKETS if parts else 0):
-        some = np.concatenate([part[part % BUCKETS == bucket] for part in parts])
-        some.sort()
-        found.update(some[1:][some[1:] == some[:-1]].tolist())
-    return found
+        found: set[int] = set()
+        parts = [*self.parts, *self.small]
+        for bucket in range(BUCKETS if parts else 0):
+            some = np.concatenate([part[part % BUCKETS == bucket] for part in parts])
+            some.sort()
+            found.update(some[1:][some[1:] == some[:-1]].tolist())
+        return found
