@@ -75,7 +75,7 @@ class Shape:
         for before, after in zip(self.constants, self.constants[1:], strict=False):
             starts = place + len(before)
             lengths = _lengths(octets, starts, after[0])
-            if lengths is None:
+            if lengths is None or not lengths.all():
                 return None
             found.append(_texts(octets, starts, lengths))
             place = starts + lengths
@@ -171,15 +171,20 @@ def _fits(kind: str, column: pa.Array) -> bool:
 
 
 def _lengths(octets: np.ndarray, starts: np.ndarray, sign: int) -> np.ndarray | None:
-    """How far it is from each start to the next such sign; None where it is too far, or a text would be empty."""
+    """How far it is from each start to the next such sign; None where it is too far."""
     import numpy as np
 
     width = min(LONGEST, len(octets) - int(starts.max()))
     if width <= 0:
         return None
+    first = octets[starts[0] : starts[0] + width].tobytes().find(sign)
+    if first > 0 and (octets.take(starts + first, mode="clip") == sign).all():  # all as long, if none is before
+        before = np.lib.stride_tricks.sliding_window_view(octets, first)[starts]
+        if not (before == sign).any():
+            return np.full(len(starts), first)
     found = np.lib.stride_tricks.sliding_window_view(octets, width)[starts] == sign
-    lengths = found.argmax(axis=1)
-    return lengths if lengths.min() and found[np.arange(len(starts)), lengths].all() else None
+    lengths: np.ndarray = found.argmax(axis=1)
+    return lengths if found[np.arange(len(starts)), lengths].all() else None
 
 
 def _texts(octets: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> pa.Array:

@@ -61,6 +61,8 @@ def settle(column: Column, cells: pa.Array, source: Source) -> tuple[pa.StringAr
     """
     if cells.null_count == len(cells):
         return pa.nulls(len(cells), pa.string()), []
+    if column.type == "text" and not source.missing and column.name not in source.codes and _plain(cells):
+        return cells.view(pa.string()), []
     encoded = cells.dictionary_encode()
     given = _decoded(encoded.dictionary)
     ours = _translated(column, given, source)
@@ -72,8 +74,15 @@ def settle(column: Column, cells: pa.Array, source: Source) -> tuple[pa.StringAr
             cell, text = given[place[row]].as_py(), ours[place[row]].as_py()
             flaws.append((row, column.name, *_why(column, text, cell, source)))
     if ours is given and not flaws:
-        return cells if cells.type == pa.string() else cells.view(pa.string()), []
+        return cells.view(pa.string()), []
     return ours.take(encoded.indices), flaws
+
+
+def _plain(cells: pa.Array) -> bool:
+    """Whether all that the cells hold is printable ASCII without blanks."""
+    ends = np.frombuffer(cells.buffers()[1], np.int32)
+    octets = np.frombuffer(cells.buffers()[2], np.uint8)[ends[cells.offset] : ends[cells.offset + len(cells)]]
+    return bool(octets.min(initial=ord("!")) >= ord("!") and octets.max(initial=ord("!")) <= ord("~"))
 
 
 def _decoded(distinct: pa.Array) -> pa.StringArray:

@@ -86,7 +86,8 @@ class Gathering:
     def write(self, table: str, batch: pa.RecordBatch) -> None:
         import numpy as np
 
-        keys = join_key([batch.column(name).fill_null("") for name in self.study.dictionary[table].key])
+        cells = [batch.column(name) for name in self.study.dictionary[table].key]
+        keys = join_key([column.fill_null("") if column.null_count else column for column in cells])
         hashes = np.fromiter(map(hash, keys.to_pylist()), np.int64, len(keys))
         self.keys.setdefault(table, Numbers()).add([hashes])
         if table not in self.written:
