@@ -9,20 +9,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fhir_ivig.issue import Issue as Issue
-    from fhir_ivig.issue import IssueError as IssueError
-    from fhir_ivig.issue import from_outcome as from_outcome
-    from fhir_ivig.issue import to_outcome as to_outcome
-    from fhir_ivig.library import StudyMapping as StudyMapping
-    from fhir_ivig.library import bind_mapping as bind_mapping
-    from fhir_ivig.library import compute_endpoints as compute_endpoints
-    from fhir_ivig.mapping.collection import Mappings as Mappings
-    from fhir_ivig.study.study import Study as Study
-    from fhir_ivig.sync.cohort import pull_study as pull  # noqa: F401
-    from fhir_ivig.sync.cohort import push_study as push  # noqa: F401
-    from fhir_ivig.sync.export import export as export
-    from fhir_ivig.sync.tabulate import tabulate as tabulate
+    from fhir_ivig.issue import Issue, IssueError, from_outcome, to_outcome
+    from fhir_ivig.library import StudyMapping, bind_mapping, compute_endpoints
+    from fhir_ivig.mapping.collection import Mappings
+    from fhir_ivig.study.study import Study
+    from fhir_ivig.sync.cohort import pull_study as pull
+    from fhir_ivig.sync.cohort import push_study as push
+    from fhir_ivig.sync.export import export
+    from fhir_ivig.sync.tabulate import tabulate
 
+__all__ = [
+    "Issue",
+    "IssueError",
+    "Mappings",
+    "Study",
+    "StudyMapping",
+    "bind_mapping",
+    "compute_endpoints",
+    "export",
+    "from_outcome",
+    "pull",
+    "push",
+    "tabulate",
+    "to_outcome",
+]
 __version__ = "0.1.0"
 
 _HOME = {

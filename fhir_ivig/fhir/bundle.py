@@ -92,11 +92,13 @@ _bundle = msgspec.json.Decoder(_Bundle)
 
 def batch(resources: Iterable[tuple[str, bytes]]) -> bytes:
     """A batch Bundle that puts each resource at its `Type/id`, joined from the bytes as they are."""
-    entries = b",".join(
-        b'{"resource":%b,"request":{"method":"PUT","url":"%b"}}' % (resource.strip(), ref.encode())
-        for ref, resource in resources
-    )
+    entries = b",".join(put_entry(ref, resource) for ref, resource in resources)
     return b'{"resourceType":"Bundle","type":"batch","entry":[%b]}' % entries
+
+
+def put_entry(ref: str, resource: bytes) -> bytes:
+    """The entry of a batch or transaction that puts a resource at its `Type/id`."""
+    return b'{"resource":%b,"request":{"method":"PUT","url":"%b"}}' % (resource.strip(), ref.encode())
 
 
 def read_page(body: bytes) -> Page:

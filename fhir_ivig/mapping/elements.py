@@ -18,6 +18,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 VERSIONS = {"R4": "R4", "R4B": "R4", "R5": "R5"}  # the version of a study -> the table that holds for it
@@ -167,9 +168,8 @@ def main() -> None:
     """Write the tables of elements anew, one line a type."""
     for version in ("R4", "R5"):
         lines = [f"{json.dumps(name)}: {json.dumps(found)}" for name, found in describe_all(version).items()]
-        path = files("fhir_ivig.mapping").joinpath(f"elements_{version}.json")
-        with open(str(path), "w", encoding="utf-8") as out:  # noqa: PTH123
-            out.write("{\n" + ",\n".join(lines) + "\n}\n")
+        path = Path(__file__).with_name(f"elements_{version}.json")
+        path.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
         sys.stdout.write(f"{path}: {len(lines)} types\n")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fhir_ivig.issue import Issue
@@ -89,9 +90,9 @@ class Reader:
 
         mask = np.ones(len(lines), bool)
         for name in self.mapping.claims:
-            fitting = _fitting(lines, name, lambda text, name=name: self.element(name, text))  # type: ignore[misc]
+            fitting = _fitting(lines, name, partial(self.element, name))
             for other, node in self.reads(name).instead:
-                fitting |= _fitting(lines, other, lambda text, n=name, o=other, t=node: self.instead(n, o, t, text))  # type: ignore[misc]
+                fitting |= _fitting(lines, other, partial(self.instead, name, other, node))
             mask &= fitting
         return mask
 

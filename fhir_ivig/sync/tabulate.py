@@ -118,17 +118,16 @@ class _Run:
     def __init__(self, bound: Bound, gathering: Gathering, tabulated: Tabulated, progress: Progress | None) -> None:
         self.bound, self.gathering, self.tabulated, self.progress = bound, gathering, tabulated, progress
         self.references = References()
-        self.retry: list[tuple[str | None, bytes, int]] = []
+        self.retry: dict[str, list[tuple[bytes, int]]] = {}
 
     def all(self, paths: Iterable[Path | str]) -> None:
         from fhir_ivig.fhir.files import Block, read_blocks
 
         for block in read_blocks(paths, BLOCK_BYTES):
             self.take(block, final=False)
-        for file in dict.fromkeys(file for file, _, _ in self.retry):
-            lines = [(line, number) for name, line, number in self.retry if name == file]
+        for file, lines in self.retry.items():
             data = b"".join(line for line, _ in lines)
-            self.take(Block(file or "", data, [number for _, number in lines]), final=True)
+            self.take(Block(file, data, [number for _, number in lines]), final=True)
 
     def take(self, block: Block, final: bool) -> None:
         tabulated = self.tabulated
@@ -144,7 +143,8 @@ class _Run:
             tabulated.resources += found.count
         tabulated.unclaimed += found.unclaimed
         tabulated.broken += found.broken
-        self.retry += [(block.file, line, number) for line, number in found.retry]
+        if found.retry:
+            self.retry.setdefault(block.file, []).extend(found.retry)
         for read in found.reads:
             self.one(read)
         if self.progress:
