@@ -15,6 +15,8 @@ import msgspec
 from fhir_ivig.issue import Code, Issue, IssueError, from_outcome
 
 _STATUS = re.compile(r"(\d{3})\b")
+_ETAG = re.compile(r'(?:W/)?"?([A-Za-z0-9\-.]{1,64})"?')
+_HISTORY = re.compile(r"/_history/([A-Za-z0-9\-.]{1,64})$")
 LOGICAL_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # https://hl7.org/fhir/R4/datatypes.html#id
 RESOURCE_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
 
@@ -67,9 +69,20 @@ class _Search(msgspec.Struct):
     mode: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said to one entry: HTTP status (None: not a word), the version it has now, and, where it did not
+    store the resource, why."""
+
+    status: int | None
+    version: str | None = None
+    issues: tuple[Issue, ...] = ()
+
+
 class _Response(msgspec.Struct):
     status: str = ""
     location: str | None = None
+    etag: str | None = None
     outcome: msgspec.Raw = msgspec.Raw()
 
 
@@ -90,15 +103,17 @@ class _Bundle(msgspec.Struct):
 _bundle = msgspec.json.Decoder(_Bundle)
 
 
-def batch(resources: Iterable[tuple[str, bytes]]) -> bytes:
-    """A batch Bundle that puts each resource at its `Type/id`, joined from the bytes as they are."""
-    entries = b",".join(put_entry(ref, resource) for ref, resource in resources)
-    return b'{"resourceType":"Bundle","type":"batch","entry":[%b]}' % entries
+def batch(entries: Iterable[bytes], kind: str = "batch") -> bytes:
+    """A batch (or transaction) Bundle of entries."""
+    return b'{"resourceType":"Bundle","type":"%b","entry":[%b]}' % (kind.encode(), b",".join(entries))
 
 
-def put_entry(ref: str, resource: bytes) -> bytes:
-    """The entry of a batch or transaction that puts a resource at its `Type/id`."""
-    return b'{"resource":%b,"request":{"method":"PUT","url":"%b"}}' % (resource.strip(), ref.encode())
+def put_entry(ref: str, resource: bytes, version: str | None = None) -> bytes:
+    """The entry that puts a resource at its `Type/id`, joined from the bytes as they are; with `version` only if
+    that is the one the server has."""
+    condition = b',"ifMatch":"W/\\"%b\\""' % version.encode() if version else b""
+    request = b'{"method":"PUT","url":"%b"%b}' % (ref.encode(), condition)
+    return b'{"resource":%b,"request":%b}' % (resource.strip(), request)
 
 
 def read_page(body: bytes) -> Page:
@@ -122,12 +137,13 @@ def read_page(body: bytes) -> Page:
     return page
 
 
-def read_answers(body: bytes, refs: Sequence[str]) -> list[list[Issue]]:
-    """What a server answered to each entry of a batch of PUTs: no Issue where it was stored (200 or 201).
+def read_answers(body: bytes, refs: Sequence[str], kind: str = "batch") -> list[Answer]:
+    """What a server answered to each entry of a batch (or transaction) of PUTs: no Issue where it was stored (200 or
+    201).
 
     IssueError when the answer is no batch-response, has another number of entries, or names others' resources.
     """
-    bundle = _read(body, "batch-response")
+    bundle = _read(body, f"{kind}-response")
     if len(bundle.entry) != len(refs):
         text = f"the server gave {len(bundle.entry)} answers to a batch of {len(refs)}: send again to see what it has"
         raise IssueError(Issue("error", "incomplete", text))
@@ -139,8 +155,15 @@ def read_answers(body: bytes, refs: Sequence[str]) -> list[list[Issue]]:
         if response.location and status in (200, 201) and ref not in response.location:
             text = "the server's answers are not in the order of the batch: send again to see what it has"
             raise IssueError(Issue("error", "structure", text))
-        answers.append([] if status in (200, 201) else _refusal(status, bytes(response.outcome)))
+        issues = () if status in (200, 201) else _refusal(status, bytes(response.outcome))
+        answers.append(Answer(status, _version(response), tuple(issues)))
     return answers
+
+
+def _version(response: _Response) -> str | None:
+    """The version id in an entry's etag (`W/"3"`; some say it bare), else at the end of its location."""
+    found = _ETAG.fullmatch(response.etag or "") or _HISTORY.search(response.location or "")
+    return found[1] if found else None
 
 
 def _refusal(status: int | None, outcome: bytes) -> list[Issue]:

@@ -9,6 +9,7 @@ import random
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
-from fhir_ivig.fhir.bundle import RESOURCE_TYPE, Page, outcome_issues, read_answers, read_page
+from fhir_ivig.fhir.bundle import RESOURCE_TYPE, Answer, Page, outcome_issues, read_answers, read_page
 from fhir_ivig.fhir.gate import Gate
 from fhir_ivig.issue import Code, Issue, IssueError
 
@@ -128,11 +129,12 @@ class Client:
             seen.add(url)
             page = self._page(self._ask("GET", url, headers=fresh))
 
-    def transact(self, bundle: bytes, refs: Sequence[str]) -> list[list[Issue]]:
-        """What the server said to each entry of a batch of PUTs to `refs` (see `bundle.read_answers`)."""
+    def transact(self, bundle: bytes, refs: Sequence[str], kind: str = "batch") -> list[Answer]:
+        """What the server said to each entry of a batch (or transaction) of PUTs (see `bundle.read_answers`)."""
         body = self._ask("POST", "", bundle, {"Content-Type": FHIR_JSON, "Prefer": "return=minimal"})
         try:
-            return [self._masked(said) for said in read_answers(body, refs)]
+            answers = read_answers(body, refs, kind)
+            return [replace(answer, issues=tuple(self._masked(answer.issues))) for answer in answers]
         except IssueError as error:
             raise IssueError(*self._masked(error.issues)) from None
 

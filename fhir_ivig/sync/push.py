@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fhir_ivig.fhir.address import is_address
-from fhir_ivig.fhir.bundle import batch, head
+from fhir_ivig.fhir.bundle import batch, head, put_entry
 from fhir_ivig.fhir.client import Client, RefusedError
 from fhir_ivig.fhir.compare import compare
 from fhir_ivig.fhir.files import read_blocks
@@ -52,7 +52,8 @@ class Server:
     def put(self, resources: Sequence[tuple[str, bytes]]) -> list[list[Issue]]:
         """The Issues of each resource, all of one type: sent as one batch, or as halves if it is refused whole."""
         try:
-            answers = self.client.transact(batch(resources), [ref for ref, _ in resources])
+            entries = [put_entry(ref, resource) for ref, resource in resources]
+            answers = self.client.transact(batch(entries), [ref for ref, _ in resources])
         except RefusedError as refused:
             if refused.status not in _HALVED:
                 raise
@@ -60,7 +61,7 @@ class Server:
                 return [refused.issues]
             middle = len(resources) // 2
             return self.put(resources[:middle]) + self.put(resources[middle:])
-        return [said or read for said, read in zip(answers, self._read_back(resources), strict=True)]
+        return [list(said.issues) or read for said, read in zip(answers, self._read_back(resources), strict=True)]
 
     def finish(self) -> None:
         """Nothing: what was put is there."""
