@@ -33,6 +33,7 @@ Code = Literal[
     "no-store",
     "exception",
     "timeout",
+    "lock-error",
     "throttled",
     "informational",
 ]

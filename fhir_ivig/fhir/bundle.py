@@ -70,6 +70,22 @@ class _Search(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
+class Put:
+    """A resource to store at its `Type/id`; with `version` only if that is the one that is there."""
+
+    ref: str
+    resource: bytes
+    version: str | None = None
+
+    @property
+    def entry(self) -> bytes:
+        """The entry of a batch or transaction that does it, joined from the bytes as they are."""
+        condition = b',"ifMatch":"W/\\"%b\\""' % self.version.encode() if self.version else b""
+        request = b'{"method":"PUT","url":"%b"%b}' % (self.ref.encode(), condition)
+        return b'{"resource":%b,"request":%b}' % (self.resource.strip(), request)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a server said to one entry: HTTP status (None: not a word), the version it has now, and, where it did not
     store the resource, why."""
@@ -103,17 +119,10 @@ class _Bundle(msgspec.Struct):
 _bundle = msgspec.json.Decoder(_Bundle)
 
 
-def batch(entries: Iterable[bytes], kind: str = "batch") -> bytes:
-    """A batch (or transaction) Bundle of entries."""
-    return b'{"resourceType":"Bundle","type":"%b","entry":[%b]}' % (kind.encode(), b",".join(entries))
-
-
-def put_entry(ref: str, resource: bytes, version: str | None = None) -> bytes:
-    """The entry that puts a resource at its `Type/id`, joined from the bytes as they are; with `version` only if
-    that is the one the server has."""
-    condition = b',"ifMatch":"W/\\"%b\\""' % version.encode() if version else b""
-    request = b'{"method":"PUT","url":"%b"%b}' % (ref.encode(), condition)
-    return b'{"resource":%b,"request":%b}' % (resource.strip(), request)
+def batch(puts: Iterable[Put], kind: str = "batch") -> bytes:
+    """A batch (or transaction) Bundle that stores resources."""
+    entries = b",".join(put.entry for put in puts)
+    return b'{"resourceType":"Bundle","type":"%b","entry":[%b]}' % (kind.encode(), entries)
 
 
 def read_page(body: bytes) -> Page:

@@ -8,8 +8,10 @@ same server. Numbers are compared by value and by digits after the point, as FHI
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -20,14 +22,15 @@ _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 @dataclass(slots=True)
 class Comparison:
-    """Paths of what differs: in `content`, or only in the digits of a decimal, such as 10.50 that came back as 10.5.
+    """What differs, path -> (ours, theirs; None where there is nothing): in `content`, or only in the `digits` of a
+    decimal, such as 10.50 that came back as 10.5.
 
     `exact` is whether theirs shows a decimal with a trailing zero after the point that no binary number keeps: then
     whoever stores it keeps decimals as written, and a difference in digits is somebody's change.
     """
 
-    content: list[str] = field(default_factory=list)
-    digits: list[str] = field(default_factory=list)
+    content: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    digits: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     exact: bool = False
 
 
@@ -47,7 +50,7 @@ def compare(ours: bytes, theirs: bytes, base: str = "") -> Comparison:
 def _compare_meta(mine: Any, other: Any, found: Comparison) -> None:
     """What we wrote in `meta` must be there; what else is there is the server's."""
     if not isinstance(mine, dict) or not isinstance(other, dict):
-        found.content.append("meta")
+        found.content["meta"] = mine, other
         return
     for key, value in mine.items():
         if isinstance(value, list) and isinstance(other.get(key), list):
@@ -55,7 +58,7 @@ def _compare_meta(mine: Any, other: Any, found: Comparison) -> None:
         else:
             missing = [] if value == other.get(key) or key in _SERVERS_OWN else [value]
         if missing:
-            found.content.append(f"meta.{key}")
+            found.content[f"meta.{key}"] = value, other.get(key)
 
 
 def _walk(mine: Any, other: Any, path: str, base: str, found: Comparison) -> None:
@@ -69,9 +72,9 @@ def _walk(mine: Any, other: Any, path: str, base: str, found: Comparison) -> Non
         _walk_numbers(Decimal(mine), Decimal(other), path, found)
     elif isinstance(other, str) and base and path.endswith(".reference"):
         if other.removeprefix(base) != (mine.removeprefix(base) if isinstance(mine, str) else mine):
-            found.content.append(path)
+            found.content[path] = mine, other
     elif type(mine) is not type(other) or mine != other:
-        found.content.append(path)
+        found.content[path] = mine, other
 
 
 def _is_number(value: Any) -> bool:
@@ -83,9 +86,47 @@ def _walk_numbers(mine: Decimal, other: Decimal, path: str, found: Comparison) -
     found.exact = found.exact or (decimals > 1 and other.as_tuple().digits[-1] == 0)
     if mine == other and _decimals(mine) == decimals:
         return
-    (found.digits if float(mine) == float(other) else found.content).append(path)
+    (found.digits if float(mine) == float(other) else found.content)[path] = mine, other
 
 
 def _decimals(number: Decimal) -> int:
     exponent = number.as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def fingerprint(resource: bytes, base: str = "") -> bytes:
+    """A hash of what `compare` looks at, the same however the server at `base` lays it out or rounds its numbers;
+    ValueError when it is no JSON object. `meta` and the narrative are left out."""
+    content = _decoder.decode(resource)
+    if not isinstance(content, dict):
+        raise ValueError("a resource is a JSON object")
+    kept = {name: value for name, value in content.items() if name not in ("meta", "text")}
+    text = json.dumps(_plain(kept, base + "/" if base else ""), sort_keys=True)
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _plain(value: Any, base: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(child, base) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, base) for item in value]
+    if isinstance(value, str) and base:
+        return value.removeprefix(base)
+    return float(Decimal(value)) + 0.0 if _is_number(value) else value
+
+
+class _Meta(msgspec.Struct):
+    versionId: str | None = None  # noqa: N815
+
+
+class _Held(msgspec.Struct):
+    meta: _Meta | None = None
+
+
+def version(resource: bytes) -> str | None:
+    """The version that a server gave to a resource, where it says one."""
+    try:
+        meta = msgspec.json.decode(resource, type=_Held).meta
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return meta.versionId if meta else None

@@ -11,7 +11,7 @@ from typing import IO
 
 import msgspec
 
-from fhir_ivig.fhir.bundle import Page, head, one_line
+from fhir_ivig.fhir.bundle import Answer, Page, Put, head, one_line
 from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.fhir.select import selector
 from fhir_ivig.issue import Issue, IssueError
@@ -34,6 +34,8 @@ def writing(path: Path) -> Iterator[None]:
 
 class Folder:
     """A folder to search in and to write to; what is written is there, all at once, after `finish`."""
+
+    base = ""  # references in it are relative
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -63,19 +65,19 @@ class Folder:
         with self._file(resource_type).open("rb") as stream:
             return {name: _slice(stream, index[name]) for name in known}
 
-    def put(self, resources: Sequence[tuple[str, bytes]]) -> list[list[Issue]]:
-        """Takes resources to write, each with its `Type/id`; no Issue for any, as a server's answers would be."""
+    def put(self, puts: Sequence[Put]) -> list[Answer]:
+        """Takes resources to write; no Issue for any, as a server's answers would be."""
         with writing(self.path):
-            for ref, resource in resources:
-                resource_type, _, name = ref.partition("/")
+            for put in puts:
+                resource_type, _, name = put.ref.partition("/")
                 if resource_type not in self._new:
                     self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
                     self._new[resource_type] = (tempfile.TemporaryFile(dir=self.path), {})  # noqa: SIM115 (see finish)
                 stream, index = self._new[resource_type]
-                line = one_line(resource)
+                line = one_line(put.resource)
                 index[name] = (stream.seek(0, os.SEEK_END), len(line))
                 stream.write(line)
-        return [[] for _ in resources]
+        return [Answer(200) for _ in puts]
 
     def finish(self) -> None:
         """Writes what was put: files keep the order they have, changed resources in place, new ones at the end."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from fhir_ivig.fhir.bundle import head, put_entry
+from fhir_ivig.fhir.bundle import Put, head
 from fhir_ivig.fhir.files import fhir_files, read_blocks
 
 ENTRIES = 500  # a Bundle
@@ -25,7 +25,7 @@ def to_bundles(folder: Path) -> None:
         number += 1
         with (folder / f"bundle-{number:04}.json").open("wb") as out:
             out.write(b'{"resourceType":"Bundle","type":"transaction","entry":[\n')
-            out.write(b",\n".join(put_entry(head(resource).ref, resource) for resource in group))
+            out.write(b",\n".join(Put(head(resource).ref, resource).entry for resource in group))
             out.write(b"\n]}\n")
     for path in files:
         path.unlink()

@@ -1,20 +1,21 @@
-"""What sending a folder of resources would do: read once, compared with what the target holds, nothing written."""
+"""What sending a folder of resources would do: held against the target and the journal, nothing written."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from fhir_ivig.fhir.bundle import head
-from fhir_ivig.fhir.compare import compare
+from fhir_ivig.fhir.bundle import Answer, Put, head
 from fhir_ivig.fhir.files import Block, read_blocks
 from fhir_ivig.issue import Issue
+from fhir_ivig.sync.journal import Entry, Journal
+from fhir_ivig.sync.steps import State, Step, Take, step_of, step_of_left
 
 _T = TypeVar("_T")
-State = Literal["create", "update", "unchanged", "digits", "refused"]
 LOOK_UP = 100  # ids a search
 _REFERENCE = re.compile(rb'"reference"\s*:\s*"([A-Z][A-Za-z]+)/')
 # What others refer to goes first where the references themselves leave it open.
@@ -22,11 +23,13 @@ _USUAL = ("Organization", "Practitioner", "ResearchStudy", "Patient", "ResearchS
 
 
 class Target(Protocol):
-    """Where resources are sent: a server or a folder."""
+    """Where resources are sent: a server or a folder. `base` is what stands before `Type/id` in its references."""
+
+    base: str
 
     def look_up(self, resource_type: str, ids: Sequence[str]) -> dict[str, bytes]: ...
 
-    def put(self, resources: Sequence[tuple[str, bytes]]) -> list[list[Issue]]: ...
+    def put(self, puts: Sequence[Put]) -> list[Answer]: ...
 
     def finish(self) -> None: ...
 
@@ -50,48 +53,117 @@ class Item:
 class Plan:
     """What is to be done with each resource, by `Type/id`.
 
-    `waves` are the resource types in the order of sending: each refers only to types before it. `files` says which
-    files hold a type. `unsent` counts the lines that stand for no state: no resource, or an id met before.
+    `steps` say more of those that are neither new nor unchanged. `places` are the files and rows of these and of the
+    refused. `adopted` is what the journal does not know yet of unchanged ones. `waves` are the resource types in the
+    order of sending: each refers only to types before it. `files` says which files hold a type. `unsent` counts the
+    lines that stand for no state: no resource, or an id met before.
     """
 
     waves: list[list[str]] = field(default_factory=list)
     files: dict[str, list[str]] = field(default_factory=dict)
     states: dict[str, State] = field(default_factory=dict)
+    steps: dict[str, Step] = field(default_factory=dict)
+    places: dict[str, tuple[str, int]] = field(default_factory=dict)
+    adopted: dict[str, Entry] = field(default_factory=dict)
     unsent: int = 0
     issues: list[Issue] = field(default_factory=list)
 
-    def count(self, state: State) -> int:
-        return sum(found == state for found in self.states.values())
+    def counts(self) -> Counter[State]:
+        """How many resources are in each state."""
+        return Counter(self.states.values())
 
 
-def plan(source: Path, target: Target, base: str = "") -> Plan:
-    """The plan of sending every resource below `source` to `target` (at `base`, if a server).
+def plan(
+    source: Path,
+    target: Target,
+    *,
+    journal: Journal | None = None,
+    take: Mapping[str, Take] | None = None,
+    version: str = "R4",
+    left: bool = True,
+) -> Plan:
+    """The plan of sending every resource below `source` to `target`.
 
-    An id that occurs twice is refused wherever it stands: which of the two is meant cannot be known. Memory: the ids,
-    and one block.
+    With a `journal`, what somebody else changed at the target is a conflict, unless `take` says for its `Type/id`
+    whose to take; without one every difference is ours. What the journal knows and the source has no more has left
+    the study (not looked for unless `left`); FHIR `version` says how that is marked. An id that occurs twice is
+    refused wherever it stands: which of the two is meant cannot be known. Memory: the ids, and one block.
     """
-    made, needs = Plan(), dict[str, set[str]]()
-    first_digits: Item | None = None
-    exact = False
+    planner = _Planner(target, journal, take or {}, version)
     for block in read_blocks([source]):
+        planner.block(block)
+    if journal and left:
+        planner.left()
+    planner.end()
+    return planner.made
+
+
+class _Planner:
+    """A plan under way."""
+
+    def __init__(self, target: Target, journal: Journal | None, take: Mapping[str, Take], version: str) -> None:
+        self.target, self.journal, self.take, self.version = target, journal, take, version
+        self.made, self.needs = Plan(), dict[str, set[str]]()
+        self.exact = False
+        self.first_digits: Item | None = None
+
+    def block(self, block: Block) -> None:
+        made = self.made
         made.issues += block.issues
         for resource_type, items in _fresh(block, made).items():
             files = made.files.setdefault(resource_type, [])
             files += [] if block.file in files else [block.file]
-            found = needs.setdefault(resource_type, set())
+            found = self.needs.setdefault(resource_type, set())
             for item in items:
                 found.update(kind.decode() for kind in _REFERENCE.findall(item.line))
             for group in chunks(items, LOOK_UP):
-                held = target.look_up(resource_type, [item.id for item in group])
+                held = self.target.look_up(resource_type, [item.id for item in group])
+                known = self.journal.entries(item.ref for item in group) if self.journal else None
                 for item in group:
-                    made.states[item.ref], shows = _state(item, held.get(item.id), base)
-                    exact = exact or shows
-                    if made.states[item.ref] == "digits":
-                        first_digits = first_digits or item
-    made.waves = waves(needs)
-    if first_digits is not None:
-        _settle_digits(made, exact, first_digits)
-    return made
+                    self.item(item, held.get(item.id), known)
+
+    def item(self, item: Item, held: bytes | None, known: Mapping[str, Entry] | None) -> None:
+        ref = item.ref
+        entry = known.get(ref) if known else None
+        step = step_of(item.line, held, entry, self.target.base, self.take.get(ref), journalled=known is not None)
+        self.exact = self.exact or step.exact
+        self.note(ref, step)
+        if step.state not in ("create", "unchanged"):
+            self.made.places[ref] = item.file, item.row
+        if step.state == "digits":
+            self.first_digits = self.first_digits or item
+
+    def note(self, ref: str, step: Step) -> None:
+        self.made.states[ref] = step.state
+        if step.adopt:
+            self.made.adopted[ref] = step.adopt
+        if step.state not in ("create", "unchanged", "digits"):
+            self.made.steps[ref] = step
+
+    def left(self) -> None:
+        """What is at the target of the study and in the study no more."""
+        assert self.journal  # noqa: S101 - the caller looks
+        gone: dict[str, list[str]] = {}
+        for ref in self.journal.refs("confirmed", "sent", "failed"):
+            if ref not in self.made.states:
+                gone.setdefault(ref.partition("/")[0], []).append(ref)
+        for resource_type, refs in gone.items():
+            for group in chunks(refs, LOOK_UP):
+                held = self.target.look_up(resource_type, [ref.partition("/")[2] for ref in group])
+                known = self.journal.entries(group)
+                for ref in group:
+                    theirs = held.get(ref.partition("/")[2])
+                    step = step_of_left(resource_type, theirs, known[ref], self.target.base, self.version)
+                    if step:
+                        self.note(ref, step)
+
+    def end(self) -> None:
+        self.made.waves = waves(self.needs)
+        if self.first_digits is not None:
+            _settle_digits(self.made, self.exact, self.first_digits)
+        if unknown := sorted(self.take.keys() - self.made.states.keys()):
+            text = f"{', '.join(unknown)} is named to be taken, but is no resource of this study."
+            self.made.issues.append(Issue("error", "not-found", text))
 
 
 def read_items(block: Block) -> Iterator[Item]:
@@ -121,19 +193,9 @@ def _fresh(block: Block, made: Plan) -> dict[str, list[Item]]:
     return {kind: list(found.values()) for kind, found in fresh.items()}
 
 
-def _state(item: Item, held: bytes | None, base: str) -> tuple[State, bool]:
-    if held is None:
-        return "create", False
-    try:
-        found = compare(item.line, held, base)
-    except (ValueError, RecursionError):
-        return "update", False
-    return ("update" if found.content else "digits" if found.digits else "unchanged"), found.exact
-
-
 def _settle_digits(made: Plan, exact: bool, first: Item) -> None:
     """Resources that differ in digits only: changed here, if the target keeps digits; else the target lost them."""
-    count = made.count("digits")
+    count = made.counts()["digits"]
     settled: State = "update" if exact else "unchanged"
     made.states = {ref: settled if state == "digits" else state for ref, state in made.states.items()}
     if not exact:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fhir_ivig.fhir.bundle import batch, head, put_entry
+from fhir_ivig.fhir.bundle import Put, batch, head
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.issue import IssueError
 
@@ -22,7 +22,7 @@ def outcome(client: Client, case: dict[str, Any]) -> dict[str, Any]:
     """What came of a case, in the words of client.yaml."""
     try:
         if case.get("ask") == "transact":
-            told = client.transact(batch([put_entry(ref, b"{}") for ref in REFS]), REFS)
+            told = client.transact(batch([Put(ref, b"{}") for ref in REFS]), REFS)
             return {"answers": [[issue.code for issue in said.issues] for said in told]}
         pages = list(client.search("Observation", case.get("params")))
     except IssueError as error:
@@ -100,7 +100,7 @@ def test_real_server(server: str) -> None:
         (f"Patient/page{i}", b'{"resourceType":"Patient","id":"page%d","gender":"other"}' % i) for i in range(45)
     ]
     refs = [ref for ref, _ in resources]
-    answers = client.transact(batch(starmap(put_entry, resources)), refs)
+    answers = client.transact(batch(starmap(Put, resources)), refs)
     assert [answer.issues for answer in answers] == [() for _ in refs]
     pages = list(client.search("Patient", {"gender": "other", "_count": "20"}))
     assert [len(page.matches) for page in pages] == [20, 20, 5]

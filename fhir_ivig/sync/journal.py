@@ -1,0 +1,154 @@
+"""What was sent to a target and what it held then: so a killed push goes on, and nobody's change is overwritten.
+
+One SQLite file a study and target, by default `.fhir-ivig/` beside study.yaml. It holds ids, hashes and versions, no
+bodies. The intent is written before a request, the outcome after it: whatever was under way when the program died is
+known, and is held against the target by the next plan.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal
+
+from fhir_ivig.issue import Issue, IssueError
+
+FORMAT = "1"
+# sent: on its way, nobody knows; confirmed: held as sent; failed: refused; kept: theirs was taken; withdrawn: marked.
+State = Literal["sent", "confirmed", "failed", "kept", "withdrawn"]
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS resource (
+    ref TEXT PRIMARY KEY, state TEXT NOT NULL, hash BLOB, intended BLOB, version TEXT, code TEXT
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of a resource at the target: `hash` of what it was last seen to hold, at `version`; the hash of
+    what was `intended`, by the last request of which no outcome is known, or that theirs was kept against."""
+
+    state: State
+    hash: bytes | None = None
+    version: str | None = None
+    intended: bytes | None = None
+    code: str | None = None  # of the Issue, where it failed
+
+
+class Journal:
+    """An open journal. Every method is one transaction, on the disk when it returns; IssueError if it cannot be."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path, self._db = path, connection
+
+    @classmethod
+    def open(cls, path: Path, about: Mapping[str, str]) -> Journal:
+        """The journal at `path`, made if there is none. `about` names the study and the target that it must be of.
+
+        IssueError if it belongs to others, is damaged, or cannot be written.
+        """
+        with _reported(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+            connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _TABLES)
+            journal = cls(path, connection)
+            journal._check({"format": FORMAT, **about})
+        return journal
+
+    def _check(self, about: Mapping[str, str]) -> None:
+        found = dict(self._db.execute("SELECT name, value FROM about"))
+        wrong = [f"{name} is {found[name]}, expected {value}" for name, value in about.items() if name in found]
+        if found and any(found.get(name) != value for name, value in about.items()):
+            text = f"This journal is another's: {'; '.join(wrong)}. Name the right one under --journal."
+            raise IssueError(Issue("fatal", "conflict", text, str(self.path)))
+        with self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
+
+    def entries(self, refs: Iterable[str]) -> dict[str, Entry]:
+        """What is known of these resources (`Type/id`)."""
+        found = {}
+        with _reported(self.path):
+            for ref in refs:
+                row = self._db.execute(
+                    "SELECT state, hash, version, intended, code FROM resource WHERE ref = ?", (ref,)
+                ).fetchone()
+                if row:
+                    found[ref] = Entry(*row)
+        return found
+
+    def refs(self, *states: State) -> Iterator[str]:
+        """The resources that are in one of the states."""
+        with _reported(self.path):
+            marks = ",".join("?" * len(states))
+            for (ref,) in self._db.execute(f"SELECT ref FROM resource WHERE state IN ({marks})", states):  # noqa: S608
+                yield ref
+
+    def counts(self) -> dict[str, int]:
+        """How many resources are in each state."""
+        with _reported(self.path):
+            return dict(self._db.execute("SELECT state, count(*) FROM resource GROUP BY state ORDER BY state"))
+
+    def write(self, entries: Mapping[str, Entry]) -> None:
+        """Note what is now known of some resources."""
+        rows = [(ref, e.state, e.hash, e.intended, e.version, e.code) for ref, e in entries.items()]
+        if rows:
+            with _reported(self.path), self._transaction():
+                self._db.executemany("INSERT OR REPLACE INTO resource VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def lease(self) -> Iterator[None]:
+        """Keeps other pushes of this journal away until the block ends, or the process, however it does."""
+        path = self.path.with_suffix(".lease")
+        with _reported(path):
+            connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            text = "Another push of this study to this target is under way: wait until it has ended."
+            raise IssueError(Issue("fatal", "lock-error", text, str(path))) from None
+        else:
+            yield
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def journal_path(folder: Path, target: str) -> Path:
+    """Where the journal of a study in `folder` for a target stands, if nobody says otherwise."""
+    return folder / ".fhir-ivig" / f"{blake2b(target.encode(), digest_size=6).hexdigest()}.journal"
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        damaged = not isinstance(error, sqlite3.OperationalError)
+        text = f"The journal cannot be used ({error})."
+        if damaged:
+            text = "This is no journal, or it is damaged: restore it from a copy, or move it away. Without it a push"
+            text += " can tell new from stored, but takes every difference for somebody else's change."
+        raise IssueError(Issue("fatal", "exception" if damaged else "no-store", text, str(path))) from None
+    except OSError as error:
+        text = f"The journal cannot be written ({error.strerror}): make room, or name another place under --journal."
+        raise IssueError(Issue("fatal", "no-store", text, str(path))) from None

@@ -1,0 +1,71 @@
+"""A FHIR server as the target of a push: every resource is put at its own id, then read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from fhir_ivig.fhir.bundle import Answer, Put, batch, head
+from fhir_ivig.fhir.client import Client, RefusedError
+from fhir_ivig.fhir.compare import compare, version
+from fhir_ivig.issue import Issue
+from fhir_ivig.sync.plan import LOOK_UP, chunks
+
+# A whole batch refused with one of these may hold one bad entry; servers that cannot parse a value answer so.
+_HALVED = {400, 409, 412, 413, 422, 500}
+DIGITS_LOST = (
+    "the server returns decimals with other digits than were sent (10.50 as 10.5): their precision is lost there"
+)
+
+
+class Server:
+    """Resources in bundles of this `kind`: a batch, or a transaction where the server takes it back as a whole."""
+
+    def __init__(self, client: Client, kind: Literal["batch", "transaction"] = "batch") -> None:
+        self.client, self.kind, self.base = client, kind, client.gate.base
+
+    def look_up(self, resource_type: str, ids: Sequence[str]) -> dict[str, bytes]:
+        """Those of the resources that the server has, by id."""
+        found: dict[str, bytes] = {}
+        for page in self.client.search(resource_type, {"_id": ",".join(ids), "_count": str(len(ids))}):
+            found |= {head(resource).id or "": resource for resource in page.matches}
+        return found
+
+    def put(self, puts: Sequence[Put]) -> list[Answer]:
+        """What became of each resource, all of one type: sent as one bundle, or as halves if it is refused whole."""
+        try:
+            answers = self.client.transact(batch(puts, self.kind), [put.ref for put in puts], self.kind)
+        except RefusedError as refused:
+            if refused.status not in _HALVED:
+                raise
+            if len(puts) == 1:
+                return [Answer(refused.status, issues=tuple(refused.issues))]
+            middle = len(puts) // 2
+            return self.put(puts[:middle]) + self.put(puts[middle:])
+        return self._read_back(puts, answers)
+
+    def finish(self) -> None:
+        """Nothing: what was put is there."""
+
+    def _read_back(self, puts: Sequence[Put], answers: Sequence[Answer]) -> list[Answer]:
+        """The answers, with an Issue where the server does not hold what it said it stored."""
+        resource_type = puts[0].ref.partition("/")[0]
+        stored = [put.ref.partition("/")[2] for put, answer in zip(puts, answers, strict=True) if not answer.issues]
+        held: dict[str, bytes] = {}
+        for some in chunks(stored, LOOK_UP):
+            held |= self.look_up(resource_type, some)
+        return [
+            answer if answer.issues else self._seen(put, answer, held.get(put.ref.partition("/")[2]))
+            for put, answer in zip(puts, answers, strict=True)
+        ]
+
+    def _seen(self, put: Put, answer: Answer, held: bytes | None) -> Answer:
+        if held is None:
+            text = "the server said it stored the resource, but does not return it"
+            return replace(answer, issues=(Issue("error", "incomplete", text),))
+        found = compare(put.resource, held, self.base)
+        text = "the server stored something else than was sent: does it support this element?"
+        altered = [Issue("error", "processing", text, path=path) for path in sorted(found.content)]
+        lost = [Issue("warning", "value", DIGITS_LOST)] * bool(found.digits)
+        return replace(answer, version=version(held) or answer.version, issues=tuple(altered or lost))
