@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from fhir_ivig.study.study import Study
-from fhir_ivig.sync.cohort import PushedStudy, pull_study, push_study
+from fhir_ivig.sync.pull_study import pull_study
+from fhir_ivig.sync.push_study import PushedStudy, push_study
 from fhir_ivig.sync.tabulate import Tabulated
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def run_demo(out: Path | None = None, progress: Callable[..., None] | None = Non
     study, demo = Study.load(sample() / "study.yaml"), Demo()
     with TemporaryDirectory(prefix="fhir-ivig-") as folder, sandbox() as server:
         cohort = out or Path(folder) / "cohort"
-        demo.pushes = [push_study(study, server, progress=progress) for _ in range(2)]
+        journal = Path(folder) / "journal"
+        demo.pushes = [push_study(study, server, journal=journal, progress=progress) for _ in range(2)]
         demo.pulled = pull_study(study, server, cohort, progress=progress)
         for table in study.tables:
             name = f"{table}.csv"

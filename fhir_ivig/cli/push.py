@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,32 +22,91 @@ from fhir_ivig.cli.show import (
 
 TOKEN = "FHIR_IVIG_TOKEN"  # noqa: S105 - the variable's name
 
+target_option = click.option(
+    "--to", "target", required=True, metavar="URL|DIR", help="Base URL of a FHIR server, or a folder."
+)
+journal_option = click.option(
+    "--journal",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File that knows what was sent to this target; .fhir-ivig/ beside study.yaml if not given.",
+)
+take_option = click.option(
+    "--take",
+    multiple=True,
+    metavar="ours|theirs=TYPE/ID",
+    help="Whose to take of a resource in conflict. May be repeated.",
+)
+
+
+def taken(words: Iterable[str]) -> dict[str, Any]:
+    """`Type/id` -> ours or theirs."""
+    found = {}
+    for word in words:
+        whose, _, ref = word.partition("=")
+        if whose not in ("ours", "theirs") or "/" not in ref:
+            raise click.BadParameter(f"{word} is not of the form ours=Type/id or theirs=Type/id", param_hint="--take")
+        found[ref] = whose
+    return found
+
 
 @click.command()
 @study_argument
-@click.option("--to", "target", required=True, metavar="URL|DIR", help="Base URL of a FHIR server, or a folder.")
+@target_option
+@click.option(
+    "--plan",
+    "planned",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Do exactly what this plan says, or nothing.",
+)
+@take_option
+@click.option("--withdraw", is_flag=True, help="Mark what left the study as entered in error. Nothing is deleted.")
+@journal_option
 @version_option
 @json_option
-def push(study: Path, target: str, fhir_version: str | None, as_json: bool) -> None:
+def push(
+    study: Path,
+    target: str,
+    planned: Path | None,
+    take: tuple[str, ...],
+    withdraw: bool,
+    journal: Path | None,
+    fhir_version: str | None,
+    as_json: bool,
+) -> None:
     """Send a study to a FHIR server or an NDJSON folder. What is there already is not sent: twice is once.
 
-    Every resource is put under an id made from its key, in the order of references. A bearer token is taken from the
-    environment variable FHIR_IVIG_TOKEN.
+    Every resource is put under an id made from its key, in the order of references. What somebody else has changed
+    there since is reported and left as it is (exit code 1). Interrupted, the same command goes on. A bearer token is
+    taken from the environment variable FHIR_IVIG_TOKEN.
 
     \b
     Examples:
       fhir-ivig push study.yaml --to https://hospital.example.org/fhir
+      fhir-ivig push study.yaml --to https://hospital.example.org/fhir --plan plan.json
       fhir-ivig push study.yaml --to outbox/
     """
     with command(as_json):
         from fhir_ivig.study.study import Study
-        from fhir_ivig.sync.cohort import push_study
+        from fhir_ivig.sync.planned import read_planned
+        from fhir_ivig.sync.push_study import push_study
 
         progress = Progress()
-        loaded = Study.load(study_file(study))
-        found = push_study(loaded, target, version=fhir_version, token=os.environ.get(TOKEN), progress=progress)
+        found = push_study(
+            Study.load(study_file(study)),
+            target,
+            version=fhir_version,
+            token=os.environ.get(TOKEN),
+            journal=journal,
+            take=taken(take),
+            withdraw=withdraw,
+            planned=read_planned(planned) if planned else None,
+            progress=progress,
+        )
         progress.end()
         show_issues(found.issues)
         said = f"{target}: {found.created} created, {found.updated} updated, {found.unchanged} unchanged, "
-        said += f"{found.failed} failed; {found.withheld} rows withheld."
-        finish(found.complete, said, found.as_dict(), as_json)
+        said += f"{found.failed} failed"
+        said += f", {found.conflicts} in conflict" if found.conflicts else ""
+        said += f", {found.withdrawn} withdrawn" if found.withdrawn else ""
+        said += f", {found.left} left the study (mark them with --withdraw)" if found.left else ""
+        finish(found.complete, f"{said}; {found.withheld} rows withheld.", found.as_dict(), as_json)

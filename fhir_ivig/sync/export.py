@@ -16,6 +16,7 @@ from fhir_ivig.mapping.collection import Bound, Mappings
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.doubles import Numbers
 from fhir_ivig.sync.issues import IssueLog
+from fhir_ivig.sync.places import Places
 from fhir_ivig.sync.whole import MARKER, whole_folder
 
 if TYPE_CHECKING:
@@ -29,13 +30,15 @@ class Exported:
     """What an export did: `rows` read by table, `resources` written by mapping, rows `withheld` by table.
 
     A row is withheld if an error keeps any mapping from writing it; the table's other mappings may have written it.
-    `without` counts rows, by mapping, that an optional mapping had nothing to write for.
+    `without` counts rows, by mapping, that an optional mapping had nothing to write for. `places` tells, by resource
+    type, which row each line of its file came from.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
     resources: Counter[str] = field(default_factory=Counter)
     withheld: Counter[str] = field(default_factory=Counter)
     without: Counter[str] = field(default_factory=Counter)
+    places: dict[str, Places] = field(default_factory=dict)
     log: IssueLog = field(default_factory=IssueLog)
 
     @property
@@ -145,6 +148,8 @@ class _Run:
                 file = self.file(mapping.resource_type, stack)
                 for buffer in written.buffers():
                     file.write(buffer)
+                places = exported.places.setdefault(mapping.resource_type, Places())
+                places.add(mapping.name, rows.file, written.rows)
         issues += self.bound.unmapped(*whose)
         exported.withheld[rows.table] += rows.withheld + len({issue.row for issue in issues})
         exported.log.add(dict.fromkeys([*rows.issues, *issues]))  # several mappings may say the same of a row

@@ -44,8 +44,8 @@ class Entry:
 class Journal:
     """An open journal. Every method is one transaction, on the disk when it returns; IssueError if it cannot be."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path, self._db = path, connection
+    def __init__(self, path: Path, connection: sqlite3.Connection, about: Mapping[str, str]) -> None:
+        self.path, self._db, self.about = path, connection, about
 
     @classmethod
     def open(cls, path: Path, about: Mapping[str, str]) -> Journal:
@@ -58,14 +58,19 @@ class Journal:
             path.touch(mode=0o600)
             connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
             connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _TABLES)
-            journal = cls(path, connection)
-            journal._check({"format": FORMAT, **about})
+            journal = cls(path, connection, {"format": FORMAT, **about})
+            journal._check()
         return journal
 
-    def _check(self, about: Mapping[str, str]) -> None:
+    def _check(self) -> None:
+        about = self.about
         found = dict(self._db.execute("SELECT name, value FROM about"))
-        wrong = [f"{name} is {found[name]}, expected {value}" for name, value in about.items() if name in found]
-        if found and any(found.get(name) != value for name, value in about.items()):
+        wrong = [
+            f"its {name} is {found.get(name)}, expected {value}"
+            for name, value in about.items()
+            if found and found.get(name) != value
+        ]
+        if wrong:
             text = f"This journal is another's: {'; '.join(wrong)}. Name the right one under --journal."
             raise IssueError(Issue("fatal", "conflict", text, str(self.path)))
         with self._transaction():

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from fhir_ivig.issue import Issue, IssueError
 
@@ -17,8 +18,11 @@ _OURS = re.compile(r"manifest\.json|study\.yaml|fhir|resources|.*\.(ndjson|csv|p
 
 
 @contextmanager
-def whole_folder(out: Path, inputs: Iterable[Path] = ()) -> Iterator[Path]:
+def whole_folder(out: Path, inputs: Iterable[Path] = (), *, keep_complete: bool = False) -> Iterator[Path]:
     """A new folder (0700) to write in, which becomes `out` when the block ends without an exception.
+
+    With `keep_complete`, a folder whose manifest does not say that it is complete never replaces one that does: it
+    becomes `OUT.incomplete` (see `aside`), and replaces an earlier one of that name.
 
     An earlier folder of ours at `out` is replaced. IssueError if something else is there or among it, if one of the
     `inputs` lies in it, if it cannot be written, or if the disk is full; then `out` is as it was. Two runs at once
@@ -32,15 +36,38 @@ def whole_folder(out: Path, inputs: Iterable[Path] = ()) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(mode=0o700, parents=True)
         yield part
-        if out.exists():
-            out.rename(earlier)
-        part.rename(out)
+        target = out
+        if keep_complete and is_complete(out) and not is_complete(part):
+            target = aside(out)
+            _check(target, inputs)
+        if target.exists():
+            target.rename(earlier)
+        part.rename(target)
         shutil.rmtree(earlier, ignore_errors=True)
     except OSError as error:
         text = f"Cannot write: {error.strerror or error}."
         raise IssueError(Issue("fatal", "no-store", text, str(out))) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def aside(out: Path) -> Path:
+    """Where an incomplete output stands beside a complete one."""
+    return out.with_name(f"{out.name}.incomplete")
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a folder has a manifest of ours that says that it is complete."""
+    return read_manifest(folder).get("complete") is True
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest.json in a folder; empty where there is none that can be read."""
+    try:
+        found = json.loads((folder / MARKER).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _check(out: Path, inputs: Iterable[Path]) -> None:
@@ -51,19 +78,10 @@ def _check(out: Path, inputs: Iterable[Path]) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     others = [path.name for path in out.iterdir() if not _OURS.fullmatch(path.name)] if out.is_dir() else [out.name]
-    if others or not _is_ours(out / MARKER):
+    if others or not {"complete", "issues"} <= read_manifest(out).keys():
         named = f" Not ours: {', '.join(sorted(others)[:5])}." if others else ""
         text = f"Something else is here already, not an earlier output: choose another folder.{named}"
         raise IssueError(Issue("fatal", "conflict", text, str(out)))
-
-
-def _is_ours(manifest: Path) -> bool:
-    """Whether a manifest.json is one that this package wrote."""
-    try:
-        found = json.loads(manifest.read_text("utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(found, dict) and {"complete", "issues"} <= found.keys()
 
 
 def _clear_dead(out: Path) -> None:
@@ -82,3 +100,14 @@ def _alive(process: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def write_private(path: Path, text: str) -> None:
+    """A file with patients' data, whole or not at all, for its owner only. OSError goes up."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,32 @@
+"""fhir-ivig status"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fhir_ivig.cli.push import journal_option, target_option
+from fhir_ivig.cli.show import command, counted, finish, json_option, study_argument, study_file, version_option
+
+
+@click.command()
+@study_argument
+@target_option
+@journal_option
+@version_option
+@json_option
+def status(study: Path, target: str, journal: Path | None, fhir_version: str | None, as_json: bool) -> None:
+    """Show what the journal knows of a target, without asking the target: how many resources are there as sent, were
+    refused, were on their way when a push died.
+
+    \b
+    Example:
+      fhir-ivig status study.yaml --to https://hospital.example.org/fhir
+    """
+    with command(as_json):
+        from fhir_ivig.study.study import Study
+        from fhir_ivig.sync.push_study import status_of
+
+        found = status_of(Study.load(study_file(study)), target, version=fhir_version, journal=journal)
+        finish(found.complete, f"{target}: {counted(found.counts.items())}.", found.as_dict(), as_json)

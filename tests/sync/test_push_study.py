@@ -1,0 +1,269 @@
+"""A study sent again and again: what is known, what is overwritten, what is not, and who is told."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shutil import copytree
+from uuid import uuid4
+
+import pytest
+
+from fhir_ivig.fhir.bundle import Put, batch, head
+from fhir_ivig.fhir.client import Client
+from fhir_ivig.issue import IssueError
+from fhir_ivig.study.study import Study
+from fhir_ivig.sync.journal import Entry, Journal, journal_path
+from fhir_ivig.sync.planned import read_planned
+from fhir_ivig.sync.push_study import PushedStudy, plan_study, push_study, status_of
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The sample study under a base of its own, so that a server holds nothing of it."""
+    copied = copytree(ROOT / "sample_bundles/hara2003", tmp_path / "study")
+    text = (copied / "study.yaml").read_text("utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("base:"))
+    (copied / "study.yaml").write_text(text.replace(line, f"base: https://example.org/studies/{uuid4()}"), "utf-8")
+    return copied
+
+
+@pytest.fixture
+def study(folder: Path) -> Study:
+    return Study.load(folder / "study.yaml")
+
+
+def counts(pushed: PushedStudy) -> tuple[int, ...]:
+    """created, updated, unchanged, failed, conflicts, withdrawn, left"""
+    found = pushed.as_dict()
+    return tuple(
+        found[name] for name in ["created", "updated", "unchanged", "failed", "conflicts", "withdrawn", "left"]
+    )
+
+
+def edit(folder: Path, table: str, change: Callable[[list[dict[str, str]]], None]) -> None:
+    """Change a table's rows."""
+    path = folder / f"{table}.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        rows, names = list(reader), list(reader.fieldnames or [])
+    change(rows)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def ck(rows: list[dict[str, str]]) -> Iterator[dict[str, str]]:
+    return (row for row in rows if row["measure"] == "CK" and row["value"])
+
+
+def set_ck(value: str, place: int = 0) -> Callable[[list[dict[str, str]]], None]:
+    def change(rows: list[dict[str, str]]) -> None:
+        list(ck(rows))[place]["value"] = value
+
+    return change
+
+
+def somebody_changes(server: str, ref: str, old: bytes, new: bytes) -> bytes:
+    """Another client's change; the resource as it is then."""
+    client = Client(server)
+    kind, _, name = ref.partition("/")
+    held = next(line for page in client.search(kind, {"_id": name}) for line in page.matches)
+    assert old in held
+    assert client.transact(batch([Put(ref, held.replace(old, new))]), [ref])[0].issues == ()
+    return next(line for page in client.search(kind, {"_id": name}) for line in page.matches)
+
+
+def first_update(study: Study, server: str) -> str:
+    return next(change.ref for change in plan_study(study, server).changes if change.state == "update")
+
+
+def test_three_edits_are_three_updates_and_a_lost_row_is_marked(folder: Path, study: Study, server: str) -> None:
+    assert counts(push_study(study, server)) == (559, 0, 0, 0, 0, 0, 0)
+    assert counts(push_study(study, server)) == (0, 0, 559, 0, 0, 0, 0)
+
+    def three(rows: list[dict[str, str]]) -> None:
+        for place, row in enumerate(list(ck(rows))[:3]):
+            row["value"] = f"{71 + place}.5"
+
+    edit(folder, "assessments", three)
+    planned = plan_study(study, server)
+    assert [(change.state, [column for _, column, _, _ in change.values]) for change in planned.changes] == [
+        ("update", ["value"])
+    ] * 3
+    assert counts(push_study(study, server)) == (0, 3, 556, 0, 0, 0, 0)
+    edit(folder, "assessments", lambda rows: rows.remove(next(ck(rows))))
+    assert counts(push_study(study, server)) == (0, 0, 558, 0, 0, 0, 1)
+    assert counts(push_study(study, server, withdraw=True)) == (0, 0, 558, 0, 0, 1, 0)
+    assert counts(push_study(study, server, withdraw=True)) == (0, 0, 558, 0, 0, 0, 0)
+    assert status_of(study, server).counts == {"confirmed": 558, "withdrawn": 1}
+
+
+def test_a_row_that_comes_back_is_sent_again(folder: Path, study: Study, server: str) -> None:
+    push_study(study, server)
+    before = (folder / "assessments.csv").read_text("utf-8")
+    edit(folder, "assessments", lambda rows: rows.remove(next(ck(rows))))
+    assert counts(push_study(study, server, withdraw=True))[5] == 1
+    (folder / "assessments.csv").write_text(before, "utf-8")
+    assert counts(push_study(study, server)) == (0, 1, 558, 0, 0, 0, 0)
+
+
+def test_nothing_is_marked_while_rows_are_withheld(folder: Path, study: Study, server: str) -> None:
+    push_study(study, server)
+    edit(folder, "assessments", set_ck("not a number"))
+    pushed = push_study(study, server, withdraw=True)
+    assert (pushed.withheld, counts(pushed)) == (1, (0, 0, 558, 0, 0, 0, 0))
+    assert not pushed.complete
+
+
+def test_what_somebody_changed_is_not_overwritten(folder: Path, study: Study, server: str) -> None:
+    push_study(study, server)
+    edit(folder, "assessments", set_ck("4711"))
+    ref = first_update(study, server)
+    theirs = somebody_changes(server, ref, b'"final"', b'"amended"')
+    pushed = push_study(study, server)
+    assert counts(pushed) == (0, 0, 558, 0, 1, 0, 0)
+    [conflict] = [issue for issue in pushed.issues if issue.code == "conflict"]
+    assert (conflict.file, conflict.severity) == ("assessments.csv", "error")
+    assert ref in conflict.text
+    [change] = plan_study(study, server).changes
+    assert {(path, str(theirs), str(ours)) for path, _, theirs, ours in change.values} >= {
+        ("Observation.status", "amended", "final")
+    }
+    kind, _, name = ref.partition("/")
+    assert [line for page in Client(server).search(kind, {"_id": name}) for line in page.matches] == [theirs]
+    assert counts(push_study(study, server, take={ref: "ours"})) == (0, 1, 558, 0, 0, 0, 0)
+    assert counts(push_study(study, server)) == (0, 0, 559, 0, 0, 0, 0)
+
+
+def test_theirs_is_kept_until_a_side_changes(folder: Path, study: Study, server: str) -> None:
+    push_study(study, server)
+    edit(folder, "assessments", set_ck("4711"))
+    ref = first_update(study, server)
+    somebody_changes(server, ref, b'"final"', b'"amended"')
+    assert counts(push_study(study, server, take={ref: "theirs"})) == (0, 0, 559, 0, 0, 0, 0)
+    assert counts(push_study(study, server)) == (0, 0, 559, 0, 0, 0, 0)
+    edit(folder, "assessments", set_ck("4712"))
+    assert counts(push_study(study, server)) == (0, 0, 558, 0, 1, 0, 0)
+
+
+def test_without_a_journal_a_difference_is_a_conflict(folder: Path, study: Study, server: str) -> None:
+    push_study(study, server)
+    journal_path(study.folder, server).unlink()
+    assert counts(push_study(study, server)) == (0, 0, 559, 0, 0, 0, 0)
+    journal_path(study.folder, server).unlink()
+    edit(folder, "assessments", set_ck("4711"))
+    assert counts(push_study(study, server)) == (0, 0, 558, 0, 1, 0, 0)
+
+
+def test_a_resource_to_take_that_is_none(study: Study, tmp_path: Path) -> None:
+    pushed = push_study(study, str(tmp_path / "outbox"), take={"Observation/none": "ours"})
+    assert [issue.code for issue in pushed.issues] == ["not-found"]
+    assert not pushed.complete
+
+
+def test_a_plan_is_done_as_it_is_or_not_at_all(folder: Path, study: Study, server: str, tmp_path: Path) -> None:
+    push_study(study, server)
+    edit(folder, "assessments", set_ck("4711"))
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(plan_study(study, server).as_dict()), "utf-8")
+    planned = read_planned(file)
+    edit(folder, "assessments", set_ck("4712"))
+    with pytest.raises(IssueError, match="plan again"):
+        push_study(study, server, planned=planned)
+    assert plan_study(study, server).counts["update"] == 1
+    edit(folder, "assessments", set_ck("4711"))
+    somebody_changes(server, first_update(study, server), b'"final"', b'"amended"')
+    with pytest.raises(IssueError, match="plan again"):
+        push_study(study, server, planned=planned)
+
+
+def test_a_plan_is_done(folder: Path, study: Study, server: str) -> None:
+    push_study(study, server)
+    edit(folder, "assessments", set_ck("4711"))
+    assert counts(push_study(study, server, planned=plan_study(study, server))) == (0, 1, 558, 0, 0, 0, 0)
+
+
+def test_a_plan_of_another_target(study: Study, tmp_path: Path) -> None:
+    planned = plan_study(study, str(tmp_path / "one"))
+    with pytest.raises(IssueError, match="target"):
+        push_study(study, str(tmp_path / "other"), planned=planned)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 0}', '{"format": 1}', '{"format": 1, "changes": 3}'])
+def test_a_file_that_is_no_plan(text: str, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(IssueError, match="no plan"):
+        read_planned(tmp_path / "plan.json")
+
+
+def test_a_plan_writes_nothing(study: Study, tmp_path: Path) -> None:
+    assert plan_study(study, str(tmp_path / "outbox")).counts["create"] == 559
+    assert not (tmp_path / "outbox").exists()
+    assert not (study.folder / ".fhir-ivig").exists()
+
+
+def test_a_journal_of_another(study: Study, tmp_path: Path) -> None:
+    push_study(study, str(tmp_path / "one"), journal=tmp_path / "journal")
+    with pytest.raises(IssueError, match=r"another's: its target is .*one, expected .*other"):
+        push_study(study, str(tmp_path / "other"), journal=tmp_path / "journal")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database at all, but long enough to be looked at as one" * 40])
+def test_a_damaged_journal(study: Study, tmp_path: Path, damage: bytes) -> None:
+    journal = tmp_path / "journal"
+    push_study(study, str(tmp_path / "outbox"), journal=journal)
+    for each in tmp_path.glob("journal-*"):
+        each.unlink()
+    journal.write_bytes(damage or journal.read_bytes()[:5000])
+    with pytest.raises(IssueError, match="journal"):
+        push_study(study, str(tmp_path / "outbox"), journal=journal)
+
+
+def test_the_journal_holds_no_patient_and_is_private(study: Study, server: str) -> None:
+    push_study(study, server)
+    path = journal_path(study.folder, server)
+    assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+    with sqlite3.connect(path) as db:
+        text = "\n".join(db.iterdump())
+    assert "HARA-01" not in text
+    assert "1998" not in text
+
+
+def test_two_at_once(study: Study, tmp_path: Path) -> None:
+    about = {"study": study.base, "target": str(tmp_path / "outbox"), "version": "R4"}
+    journal = Journal.open(tmp_path / "journal", about)
+    with journal.lease(), pytest.raises(IssueError, match="under way"):
+        push_study(study, str(tmp_path / "outbox"), journal=tmp_path / "journal")
+    assert push_study(study, str(tmp_path / "outbox"), journal=tmp_path / "journal").complete
+
+
+def test_a_disk_that_is_read_only(study: Study) -> None:
+    with pytest.raises(IssueError, match="journal"):
+        push_study(study, os.devnull + "/outbox", journal=Path(os.devnull) / "journal")
+
+
+def test_status_of_nothing(study: Study, tmp_path: Path) -> None:
+    with pytest.raises(IssueError, match="no journal"):
+        status_of(study, str(tmp_path / "outbox"))
+
+
+def test_the_journal_forgets_nothing(tmp_path: Path) -> None:
+    about = {"study": "s", "target": "t", "version": "R4"}
+    known = {"A/1": Entry("sent", b"h", "3", b"i"), "A/2": Entry("failed", code="value")}
+    journal = Journal.open(tmp_path / "journal", about)
+    journal.write(known)
+    journal.close()
+    again = Journal.open(tmp_path / "journal", about)
+    assert again.entries(["A/1", "A/2", "A/3"]) == known
+    assert sorted(again.refs("sent", "failed")) == ["A/1", "A/2"]
+    assert head(b"{}").id is None
