@@ -11,6 +11,8 @@ import pytest
 
 from fhir_ivig.sync.sandbox import sandbox
 
+pytest_plugins = ["servers.fixtures"]
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
@@ -45,9 +47,8 @@ class _Handler(BaseHTTPRequestHandler):
         answer = answers[min(number, len(answers) - 1)]
         text = answer.get("body", "").replace("{base}", self.server.base).encode()
         self.send_response(answer.get("status", 200))
-        self.send_header("Content-Type", "application/fhir+json")
         self.send_header("Content-Length", str(len(text) + answer.get("longer", 0)))
-        for name, value in answer.get("headers", {}).items():
+        for name, value in {"Content-Type": "application/fhir+json", **answer.get("headers", {})}.items():
             self.send_header(name, str(value).replace("{base}", self.server.base))
         self.end_headers()
         self.wfile.write(text)

@@ -1,0 +1,57 @@
+"""The servers as fixtures: one process of each for a whole test run, shared by its workers.
+
+Tests share what is in a server, so each keeps to identifiers of its own. A server that cannot be had on this machine
+skips its tests and says what is missing; in continuous integration (CI is set) it fails them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import pytest
+from servers.processes import MissingError, hapi, medplum, sekmet
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder of the whole run; each worker of pytest-xdist has its own inside it."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def sekmet_url() -> Iterator[str]:
+    """The base address of sekmet (R4)."""
+    yield from _had(sekmet())
+
+
+@pytest.fixture(scope="session")
+def hapi_r4(run_folder: Path) -> Iterator[str]:
+    """The base address of a HAPI FHIR JPA server with R4."""
+    yield from _had(hapi("R4", run_folder))
+
+
+@pytest.fixture(scope="session")
+def hapi_r5(run_folder: Path) -> Iterator[str]:
+    """The base address of a HAPI FHIR JPA server with R5."""
+    yield from _had(hapi("R5", run_folder))
+
+
+@pytest.fixture(scope="session")
+def medplum_url(run_folder: Path) -> Iterator[str]:
+    """The base address of Medplum's FHIR router (R4) with its memory repository."""
+    yield from _had(medplum(run_folder))
+
+
+def _had(server: AbstractContextManager[str]) -> Iterator[str]:
+    with ExitStack() as stack:
+        try:
+            base = stack.enter_context(server)
+        except MissingError as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(str(error))
+        yield base
