@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fhir_ivig.fhir.address import is_address
-from fhir_ivig.fhir.bundle import Answer, Put
-from fhir_ivig.fhir.client import Client, RefusedError
-from fhir_ivig.fhir.compare import fingerprint
+from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.fhir.folder import Folder
-from fhir_ivig.issue import Issue, IssueError, failed
-from fhir_ivig.sync.journal import Entry, Journal
+from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.sync.journal import Journal
 from fhir_ivig.sync.plan import Item, Plan, Target, plan, read_items
+from fhir_ivig.sync.sending import Progress, Pushed, Sending
 from fhir_ivig.sync.server import Server
 from fhir_ivig.sync.steps import State
 
 BATCH_ENTRIES = 50
 BATCH_BYTES = 1 << 20
-UNKNOWN = Entry("failed")  # what the journal knows of a resource that was never there
 CHANGED = (
     "changed at the target since it was sent, and not overwritten: see `plan`, then --take ours={ref} or theirs="
 )
 DELETED = "deleted at the target since it was sent, and not sent again: say --take ours={ref} to send it, or theirs="
 NO_MARK = "left the study, but R4 has no way to mark a {kind} as entered in error: {ref} stays as it is at the target"
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(slots=True)
-class Pushed:
-    """How many resources were created, updated, unchanged (not sent), failed, in conflict (not overwritten), and
-    withdrawn (marked: they left the study); `left` counts those that left and were not marked."""
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    failed: int = 0
-    conflicts: int = 0
-    withdrawn: int = 0
-    left: int = 0
-    issues: list[Issue] = field(default_factory=list)
 
 
 def push(
@@ -86,10 +67,12 @@ def apply(
     on_progress: Progress | None = None,
     batch_entries: int = BATCH_ENTRIES,
     batch_bytes: int = BATCH_BYTES,
+    connections: int = 1,
 ) -> Pushed:
     """Does what a plan says, and notes it in the journal: the intent before each request, the outcome after it.
 
-    What left the study is marked only with `withdraw`.
+    So many batches of one resource type are under way at once as there are `connections`. What left the study is
+    marked only with `withdraw`.
     """
     counts = made.counts()
     pushed = Pushed(
@@ -101,88 +84,19 @@ def apply(
     )
     if journal:
         journal.write(made.adopted)
-    wanted = counts["create"] + counts["update"]
-    sending = _Sending(made, store, journal, pushed)
+    sending = Sending(made, store, journal, pushed, on_progress)
     try:
-        for group in _batches(_to_send(made), batch_entries, batch_bytes):
-            sending.group(group)
-            if on_progress:
-                on_progress(group[0].resource_type, sending.done, wanted)
+        sending.all(_batches(_to_send(made), batch_entries, batch_bytes), connections)
         if withdraw:
-            for group in _batches(_to_withdraw(made), batch_entries, batch_bytes):
-                sending.group(group, withdraw=True)
+            sending.withdraw = True
+            sending.all(_batches(_to_withdraw(made), batch_entries, batch_bytes), connections)
     except IssueError as error:
-        text = f"{wanted - sending.done} resources were not sent, or the server did not say so: push again"
+        text = f"{sending.wanted - sending.done} resources were not sent, or the server did not say so: push again"
         pushed.issues += [*error.issues, Issue("error", "incomplete", text)]
-        pushed.failed += wanted - sending.done
+        pushed.failed += sending.wanted - sending.done
     store.finish()
     pushed.issues = _warned_once(pushed.issues)
     return pushed
-
-
-class _Sending:
-    """Batch after batch: to the target, into the journal, into the counts."""
-
-    def __init__(self, made: Plan, store: Target, journal: Journal | None, pushed: Pushed) -> None:
-        self.made, self.store, self.journal, self.pushed = made, store, journal, pushed
-        self.done = 0
-
-    def group(self, group: Sequence[Item], withdraw: bool = False) -> None:
-        steps = self.made.steps
-        puts = [Put(i.ref, i.line, steps[i.ref].version if i.ref in steps else None) for i in group]
-        hashes = [fingerprint(item.line, self.store.base) for item in group] if self.journal else []
-        before = self.journal.entries(item.ref for item in group) if self.journal else {}
-        if self.journal:
-            intents = {}
-            for item, ours in zip(group, hashes, strict=True):
-                known = before.get(item.ref, UNKNOWN)
-                intents[item.ref] = Entry("sent", known.hash, known.version, ours)
-            self.journal.write(intents)
-        answers = self._put(puts)
-        self.done += len(group) * (not withdraw)
-        outcomes = {}
-        for place, (item, answer) in enumerate(zip(group, answers, strict=True)):
-            self.count(item, answer, withdraw)
-            if self.journal:
-                outcomes[item.ref] = _outcome(answer, hashes[place], before.get(item.ref, UNKNOWN), withdraw)
-        if self.journal:
-            self.journal.write(outcomes)
-
-    def _put(self, puts: Sequence[Put]) -> list[Answer]:
-        """The answers; those of a batch whose answer makes no sense are an Issue for each of its resources."""
-        try:
-            return self.store.put(puts)
-        except IssueError as error:
-            if isinstance(error, RefusedError) or any(issue.severity == "fatal" for issue in error.issues):
-                raise
-            return [Answer(None, issues=tuple(error.issues)) for _ in puts]
-
-    def count(self, item: Item, answer: Answer, withdraw: bool) -> None:
-        pushed = self.pushed
-        place = {"file": item.file, "row": item.row} if item.row else {}
-        pushed.issues += [issue.at(**place) for issue in answer.issues]
-        if failed(answer.issues):
-            if answer.status in (409, 412) and item.ref in self.made.steps:
-                pushed.conflicts += 1
-            else:
-                pushed.failed += 1
-        elif withdraw:
-            pushed.withdrawn += 1
-            pushed.left -= 1
-        elif self.made.states[item.ref] == "create":
-            pushed.created += 1
-        else:
-            pushed.updated += 1
-
-
-def _outcome(answer: Answer, ours: bytes, before: Entry, withdraw: bool) -> Entry:
-    """What the journal knows after an answer: what was refused is there as it was."""
-    if not failed(answer.issues):
-        return Entry("withdrawn" if withdraw else "confirmed", ours, answer.version)
-    code = answer.issues[0].code
-    if answer.status is None or 200 <= answer.status < 300:  # it may be there all the same
-        return Entry("sent", before.hash, before.version, ours, code)
-    return Entry("failed", before.hash, before.version, code=code)
 
 
 def _said(made: Plan) -> Iterator[Issue]:
