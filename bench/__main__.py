@@ -48,19 +48,19 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def assessments(rows: int) -> Iterator[tuple[str, str, str, str]]:
+def assessments(rows: int, subjects: int = SUBJECTS) -> Iterator[tuple[str, str, str, str]]:
     """Subject, visit, date and value of so many measurements of creatine kinase."""
-    chance, visits = random.Random(1), rows // SUBJECTS
-    for subject in range(SUBJECTS):
+    chance, visits = random.Random(1), rows // subjects
+    for subject in range(subjects):
         for visit in range(visits):
             date = f"20{visit % 20 + 1:02d}-{visit % 12 + 1:02d}-{subject % 28 + 1:02d}"
             yield f"S{subject:06d}", f"week {visit}", date, f"{chance.randint(100, 99999) / 10:.2f}"
 
 
-def write_study(folder: Path, rows: int) -> None:
+def write_study(folder: Path, rows: int, subjects: int = SUBJECTS) -> None:
     """A study of creatine kinase only: subjects and assessments."""
     folder.mkdir()
-    weeks = "\n".join(f"  - {{visit: week {week}, day: {7 * week}}}" for week in range(max(rows, ROWS) // SUBJECTS))
+    weeks = "\n".join(f"  - {{visit: week {week}, day: {7 * week}}}" for week in range(max(rows, ROWS) // subjects))
     (folder / "study.yaml").write_text(
         f"study: bench\ntitle: Bench\nstatus: completed\nbase: {BASE}\nfhir_version: R4\n"
         "parameters: {mrn_system: https://hospital.example.org/mrn}\n"
@@ -69,10 +69,10 @@ def write_study(folder: Path, rows: int) -> None:
     )
     with (folder / "subjects.csv").open("w") as out:
         out.write("subject,sex,birth_date,diagnosis,diagnosis_date,biopsy_proven,mrn,site\n")
-        out.writelines(f"S{subject:06d},female,1950,PM,,,,\n" for subject in range(SUBJECTS if rows else 1))
+        out.writelines(f"S{subject:06d},female,1950,PM,,,,\n" for subject in range(subjects if rows else 1))
     with (folder / "assessments.csv").open("w") as out:
         out.write("subject,visit,date,measure,sign,value,unit,upper_limit,scale_max,missing_reason\n")
-        for subject, visit, date, value in assessments(rows):
+        for subject, visit, date, value in assessments(rows, subjects):
             out.write(f"{subject},{visit},{date},CK,,{value},U/L,200,,\n")
 
 

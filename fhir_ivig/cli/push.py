@@ -60,6 +60,7 @@ def taken(words: Iterable[str]) -> dict[str, Any]:
 )
 @take_option
 @click.option("--withdraw", is_flag=True, help="Mark what left the study as entered in error. Nothing is deleted.")
+@click.option("--rejects", type=click.Path(path_type=Path), help="Folder for the rows that were not taken, and why.")
 @journal_option
 @version_option
 @json_option
@@ -69,6 +70,7 @@ def push(
     planned: Path | None,
     take: tuple[str, ...],
     withdraw: bool,
+    rejects: Path | None,
     journal: Path | None,
     fhir_version: str | None,
     as_json: bool,
@@ -100,6 +102,7 @@ def push(
             take=taken(take),
             withdraw=withdraw,
             planned=read_planned(planned) if planned else None,
+            rejects=rejects,
             progress=progress,
         )
         progress.end()

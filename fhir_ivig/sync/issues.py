@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -42,3 +42,10 @@ class IssueLog:
     def failed(self) -> bool:
         """Whether any of them was an error or fatal."""
         return bool(self.counts["error"] or self.counts["fatal"])
+
+
+def read_issues(path: Path) -> Iterator[Issue]:
+    """The Issues that a log wrote to a file."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield Issue(**json.loads(line))

@@ -15,11 +15,13 @@ from fhir_ivig.issue import Issue, IssueError, failed
 from fhir_ivig.mapping.template import holes
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.export import Exported, bind, export
+from fhir_ivig.sync.issues import read_issues
 from fhir_ivig.sync.journal import Journal, journal_path
 from fhir_ivig.sync.places import Place
 from fhir_ivig.sync.plan import Plan, Target, plan
 from fhir_ivig.sync.planned import Change, Planned
 from fhir_ivig.sync.push import apply, open_target
+from fhir_ivig.sync.rejects import write_rejects
 from fhir_ivig.sync.steps import Take
 
 Progress = Callable[..., None]
@@ -59,6 +61,7 @@ class Made:
 
     study: Study
     exported: Exported
+    folder: Path  # where it was exported to
     source: str  # a hash of what was exported
     plan: Plan
     store: Target
@@ -130,22 +133,35 @@ def push_study(
     take: Mapping[str, Take] | None = None,
     withdraw: bool = False,
     planned: Planned | None = None,
+    rejects: Path | None = None,
+    connections: int = 1,
     progress: Progress | None = None,
 ) -> PushedStudy:
     """Make a FHIR server (its base URL) or NDJSON folder hold what the study holds; see `plan_study`.
 
     Rows in which something is wrong are withheld; the rest is sent. What somebody else changed is reported and left,
     unless `take` says otherwise; what left the study is marked as entered in error only with `withdraw`; nothing is
-    deleted. With `planned` exactly that is done, or nothing if the study or the target has moved since. IssueError if
-    nothing could be done.
+    deleted. With `planned` exactly that is done, or nothing if the study or the target has moved since. The rows that
+    were not taken are written to the folder `rejects`, with the reasons. IssueError if nothing could be done.
     """
     with _made(study, target, version, token, journal, take, progress, keep=True) as made:
         if planned:
             planned.check(made.planned())
-        pushed = apply(made.plan, made.store, made.journal, withdraw=withdraw, on_progress=progress)
+        pushed = apply(
+            made.plan,
+            made.store,
+            made.journal,
+            withdraw=withdraw,
+            on_progress=progress,
+            connections=connections,
+        )
         done = pushed.created or pushed.updated or pushed.unchanged or pushed.withdrawn or pushed.conflicts
-        issues = [*made.exported.log.first, *made.issues(pushed.issues)]
-    if pushed.failed and not done:
+        lost = any(issue.severity == "fatal" for issue in pushed.issues)
+        refused = made.issues(pushed.issues)
+        if rejects:
+            write_rejects(study, [*read_issues(made.folder / "issues.ndjson"), *refused], rejects)
+        issues = [*made.exported.log.first, *refused]
+    if lost and not done:
         raise IssueError(*issues)
     counts = {name: getattr(pushed, name) for name in _COUNTED if name != "withheld"}
     return PushedStudy(**counts, withheld=made.exported.withheld.total(), issues=issues)
@@ -223,7 +239,7 @@ def _made(
             name: {hole.path: hole.columns[-1] for hole in reversed(list(holes(mapping.resource)))}
             for name, mapping in by_name.items()
         }
-        yield Made(study, exported, _hash(folder / "fhir"), made, store, found, columns)
+        yield Made(study, exported, folder / "fhir", _hash(folder / "fhir"), made, store, found, columns)
 
 
 def _hash(folder: Path) -> str:

@@ -267,3 +267,21 @@ def test_the_journal_forgets_nothing(tmp_path: Path) -> None:
     assert again.entries(["A/1", "A/2", "A/3"]) == known
     assert sorted(again.refs("sent", "failed")) == ["A/1", "A/2"]
     assert head(b"{}").id is None
+
+
+def test_rows_that_were_not_taken(folder: Path, study: Study, tmp_path: Path) -> None:
+    def wrong(rows: list[dict[str, str]]) -> None:
+        for row in rows[:1200]:
+            row["value"] = "not, a number" if row["measure"] != "MMT" else row["value"]
+
+    edit(folder, "assessments", wrong)
+    pushed = push_study(study, str(tmp_path / "outbox"), rejects=tmp_path / "rejects")
+    with (tmp_path / "rejects/assessments.csv").open(newline="") as file:
+        rejected = list(csv.DictReader(file))
+    with (tmp_path / "rejects/issues.csv").open(newline="") as file:
+        said = list(csv.DictReader(file))
+    assert pushed.withheld == len(rejected) == len({(each["table"], each["row"]) for each in said})
+    assert {row["value"] for row in rejected} == {"not, a number"}
+    assert {each["table"] for each in said} == {"assessments"}
+    assert [each["row"] for each in said] == sorted((each["row"] for each in said), key=int)
+    assert not any(row["measure"] == "MMT" for row in rejected)

@@ -1,0 +1,131 @@
+"""Measure push and pull against a bare HTTP client on real servers: `make bench-servers` (slow, on an idle machine).
+
+A bare client sends the same bundles over as many connections to the same server in the same run, and reads the same
+resources back by paging; it looks nothing up, reads nothing back, and keeps no journal. Both take turns, each time
+with resources of their own. The data are synthetic.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from threading import local
+
+import requests
+
+from bench.__main__ import write_study
+from fhir_ivig.fhir.bundle import Put, batch, head
+from fhir_ivig.fhir.files import read_blocks
+from fhir_ivig.study.study import Study
+from fhir_ivig.sync.export import export
+from fhir_ivig.sync.pull_study import pull_study
+from fhir_ivig.sync.push_study import push_study
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from servers.processes import hapi, sekmet
+
+ROWS, SUBJECTS, CONNECTIONS, ENTRIES = 10_000, 100, 4, 50
+SERVERS: dict[str, Callable[[], AbstractContextManager[str]]] = {"sekmet": sekmet, "hapi": lambda: hapi("R4")}
+
+
+def main() -> int:
+    """Print each figure; exit code 1 if a target is missed."""
+    missed = False
+    for name in sys.argv[1:] or SERVERS:
+        with SERVERS[name]() as server, tempfile.TemporaryDirectory() as folder:
+            figures = measure(Path(folder), server)
+        for figure, (value, target) in figures.items():
+            missed = missed or value < target
+            print(f"{name}: {figure:40s} {value:8.2f} x   at least {target} {'MISSED' if value < target else ''}")
+    return int(missed)
+
+
+def study(folder: Path, name: str) -> Study:
+    """A study under a base of its own."""
+    write_study(folder / name, ROWS, SUBJECTS)
+    text = (folder / name / "study.yaml").read_text()
+    (folder / name / "study.yaml").write_text(text.replace("studies/bench", f"studies/{name}"))
+    return Study.load(folder / name / "study.yaml")
+
+
+def measure(folder: Path, server: str) -> dict[str, tuple[float, float]]:
+    """Push and pull by turns: bare, ours, ours, bare."""
+    bare, ours, reading, again = 0.0, 0.0, 0.0, 0.0
+    bare_reading = 0.0
+    for number, who in enumerate(("bare", "ours", "ours", "bare")):
+        one = study(folder, f"{who}{number}")
+        if who == "bare":
+            files = folder / f"fhir{number}"
+            export(one, files)
+            bundles = list(make_bundles(files))
+            bare += timed(lambda bundles=bundles: send(server, bundles))
+            bare_reading += timed(lambda files=files: read(server, files))
+        else:
+            ours += timed(lambda one=one: whole(push_study(one, server, connections=CONNECTIONS)))
+            again += timed(lambda one=one: whole(push_study(one, server, connections=CONNECTIONS)))
+            reading += timed(lambda one=one: whole(pull_study(one, server, folder / f"out-{one.base[-1]}")))
+    return {
+        "first push / bare client": (bare / ours, 0.9),
+        "pull / bare client": (bare_reading / reading, 0.9),
+        "first push / push of no change": (ours / again, 5.0),
+    }
+
+
+def timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def whole(result: object) -> None:
+    if not result.complete:  # type: ignore[attr-defined]
+        raise SystemExit("not complete")
+
+
+def make_bundles(files: Path) -> Iterator[tuple[str, bytes]]:
+    """The bundles that push sends, in the order of their references: (type, bundle)."""
+    for kind in ("ResearchStudy", "Patient", "ResearchSubject", "Condition", "Observation"):
+        lines = [line for block in read_blocks(sorted(files.glob(f"{kind}.ndjson"))) for line in block.lines]
+        for start in range(0, len(lines), ENTRIES):
+            yield kind, batch([Put(head(line).ref, line) for line in lines[start : start + ENTRIES]])
+
+
+def send(server: str, bundles: list[tuple[str, bytes]]) -> None:
+    """Each type's bundles over all connections."""
+    own = local()
+
+    def post(bundle: bytes) -> None:
+        own.session = getattr(own, "session", None) or requests.Session()
+        answer = own.session.post(server, data=bundle, headers={"Content-Type": "application/fhir+json"})
+        if not all(entry["response"]["status"][:2] == "20" for entry in answer.json()["entry"]):
+            raise SystemExit("the server refused something")
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        for kind in dict.fromkeys(kind for kind, _ in bundles):
+            list(pool.map(post, [bundle for each, bundle in bundles if each == kind]))
+
+
+def read(server: str, files: Path) -> None:
+    """The study's Observations by subject, page after page."""
+    session, found = requests.Session(), 0
+    patients = [head(line).ref for block in read_blocks([files / "Patient.ndjson"]) for line in block.lines]
+    for start in range(0, len(patients), 50):
+        form = {"subject": ",".join(patients[start : start + 50]), "_count": "200"}
+        page = session.post(f"{server}/Observation/_search", data=form).json()
+        while True:
+            found += len(page.get("entry", []))
+            following = [link["url"] for link in page["link"] if link["relation"] == "next"]
+            if not following:
+                break
+            page = session.get(following[0]).json()
+    if found != ROWS:
+        raise SystemExit(f"{found} of {ROWS}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
