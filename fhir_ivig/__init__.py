@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from fhir_ivig.library import StudyMapping, bind_mapping, compute_endpoints
     from fhir_ivig.mapping.collection import Mappings
     from fhir_ivig.study.study import Study
-    from fhir_ivig.sync.cohort import pull_study as pull
-    from fhir_ivig.sync.cohort import push_study as push
     from fhir_ivig.sync.export import export
+    from fhir_ivig.sync.pull_study import pull_study as pull
+    from fhir_ivig.sync.push_study import push_study as push
     from fhir_ivig.sync.tabulate import tabulate
 
 __all__ = [
@@ -47,8 +47,8 @@ _HOME = {
     "Study": "study.study",
     "export": "sync.export",
     "tabulate": "sync.tabulate",
-    "pull": "sync.cohort:pull_study",
-    "push": "sync.cohort:push_study",
+    "pull": "sync.pull_study:pull_study",
+    "push": "sync.push_study:push_study",
 }
 
 

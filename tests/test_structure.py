@@ -19,14 +19,15 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "fhir_ivig"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LONGEST = 260  # lines: what fits in the head
-HEAVY = ("pandas", "pyarrow", "numpy", "scipy", "pydantic", "fhir", "requests", "yaml", "msgspec", "ucumvert")
+HEAVY = ("pandas", "pyarrow", "numpy", "scipy", "pydantic", "fhir", "urllib3", "yaml", "msgspec", "ucumvert")
 
 # Room -> the rooms that it may import from, besides itself.
-CORE = {"issue", "yamltext"}
+CORE = {"issue", "yamltext", "shape"}
 ALL = CORE | {"mapping", "study", "fhir", "sync", "endpoints", "report", "library", "demo"}
 MAY_IMPORT = {
     "issue": set(),
     "yamltext": {"issue"},
+    "shape": {"issue", "yamltext"},
     "mapping": CORE,
     "study": CORE,
     "fhir": CORE,

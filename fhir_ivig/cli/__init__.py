@@ -20,6 +20,7 @@ COMMANDS = {
     "push": "Send a study to a FHIR server or an NDJSON folder; twice is once.",
     "status": "Show what is known of earlier pushes to a target.",
     "pull": "Fetch a study from a FHIR server or folder, as FHIR and as tables.",
+    "server": "Show what a FHIR server can, and how it will be treated for that.",
     "endpoints": "Compute a trial's endpoints from its tables.",
     "demo": "Run the sample study through a FHIR server and back.",
 }

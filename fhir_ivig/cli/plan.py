@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import click
 
 from fhir_ivig.cli.push import (
-    TOKEN,
     journal_option,
     take_option,
     taken,
@@ -67,7 +65,6 @@ def plan(
             Study.load(study_file(study)),
             target,
             version=fhir_version,
-            token=os.environ.get(TOKEN),
             journal=journal,
             take=taken(take),
             progress=progress,

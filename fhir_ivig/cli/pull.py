@@ -23,31 +23,100 @@ from fhir_ivig.cli.show import (
 
 @click.command()
 @study_argument
-@click.option("--from", "source", required=True, metavar="URL|DIR", help="Base URL of a FHIR server, or a folder.")
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    metavar="URL|FILE|DIR",
+    help="Base URL of a FHIR server, a server.yaml, or a folder.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write, whole or not at all.")
+@click.option("--subjects", metavar="FILE|a,b", help="Only these of the study's subjects (a file has one a line).")
+@click.option(
+    "--mrns", metavar="FILE", type=click.Path(path_type=Path), help="Only Patients with these MRNs, one a line."
+)
+@click.option(
+    "--code", "codes", multiple=True, metavar="SYSTEM|CODE", help="Only results with this code; may be repeated."
+)
+@click.option(
+    "--links", metavar="FILE|mrn", help="Who the hospital's own Patients are: a CSV file, or the column mrn."
+)
+@click.option("--since", type=click.Choice(["last"]), help="Ask only for what changed since the pull in OUT.")
+@click.option(
+    "--bulk",
+    is_flag=False,
+    flag_value="system",
+    metavar="[system|patient|group/ID]",
+    help="By a Bulk Data export, where the server has it (system if nothing is said).",
+)
+@click.option("--poll-seconds", type=click.FloatRange(min=0), help="Longest pause between looks at a bulk export.")
 @version_option
 @json_option
-def pull(study: Path, source: str, out: Path, fhir_version: str | None, as_json: bool) -> None:
+def pull(
+    study: Path,
+    source: str,
+    out: Path,
+    subjects: str | None,
+    mrns: Path | None,
+    codes: tuple[str, ...],
+    links: str | None,
+    since: str | None,
+    bulk: str | None,
+    poll_seconds: float | None,
+    fhir_version: str | None,
+    as_json: bool,
+) -> None:
     """Fetch a study from a FHIR server or folder: OUT/fhir as received, the tables in OUT, what is missing in
     OUT/manifest.json.
 
-    The searches come from the mappings. An incomplete pull says so and exits with 1; endpoints refuse it. A bearer
-    token is taken from the environment variable FHIR_IVIG_TOKEN.
+    The searches come from the mappings. An incomplete pull says so, exits with 1 and leaves an earlier complete one
+    in place, beside it as OUT.incomplete; endpoints refuse it. A bearer token is taken from the environment variable
+    FHIR_IVIG_TOKEN.
 
     \b
-    Example:
+    Examples:
       fhir-ivig pull study.yaml --from https://hospital.example.org/fhir --out cohort
-      fhir-ivig endpoints cohort
+      fhir-ivig pull study.yaml --from https://hospital.example.org/fhir --links links.csv --out cohort
     """
     with command(as_json):
         from fhir_ivig.study.study import Study
-        from fhir_ivig.sync.cohort import pull_study
+        from fhir_ivig.sync.bulk import bulk_of
+        from fhir_ivig.sync.pull_study import pull_study
 
         progress = Progress()
-        loaded = Study.load(study_file(study))
-        found = pull_study(loaded, source, out, version=fhir_version, token=os.environ.get(TOKEN), progress=progress)
+        found = pull_study(
+            Study.load(study_file(study)),
+            source,
+            out,
+            version=fhir_version,
+            token=os.environ.get(TOKEN),
+            subjects=_listed(subjects),
+            mrns=_lines(mrns) if mrns else None,
+            codes=codes or None,
+            links=links,
+            since_last=since == "last",
+            bulk=None if bulk is None else bulk_of(source, bulk, poll_seconds),
+            progress=progress,
+        )
         progress.end()
         show_issues(found.log.first, sum(found.log.counts.values()))
-        said = f"{out}: {counted(found.rows.items())} from {found.resources} resources; "
+        said = f"{found.out or out}: {counted(found.rows.items())} from {found.resources} resources; "
         said += f"{found.withheld.total()} withheld, {found.unclaimed} of no mapping."
+        said += f" It is less complete than {out}, which was left as it is." if found.out else ""
         finish(found.complete, said, found.as_dict(), as_json)
+
+
+def _listed(subjects: str | None) -> list[str] | None:
+    """Subjects in a file, one a line, or with commas between."""
+    if subjects is None:
+        return None
+    return _lines(Path(subjects)) if Path(subjects).is_file() else [each.strip() for each in subjects.split(",")]
+
+
+def _lines(file: Path) -> list[str]:
+    """The lines of a file that are not empty, each once."""
+    try:
+        text = file.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{file} is not UTF-8.") from None
+    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))

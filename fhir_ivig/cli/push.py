@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,11 @@ from fhir_ivig.cli.show import (
 TOKEN = "FHIR_IVIG_TOKEN"  # noqa: S105 - the variable's name
 
 target_option = click.option(
-    "--to", "target", required=True, metavar="URL|DIR", help="Base URL of a FHIR server, or a folder."
+    "--to",
+    "target",
+    required=True,
+    metavar="URL|FILE|DIR",
+    help="Base URL of a FHIR server, a server.yaml, or a folder.",
 )
 journal_option = click.option(
     "--journal",
@@ -97,7 +100,6 @@ def push(
             Study.load(study_file(study)),
             target,
             version=fhir_version,
-            token=os.environ.get(TOKEN),
             journal=journal,
             take=taken(take),
             withdraw=withdraw,

@@ -1,97 +1,86 @@
-"""A small FHIR REST client: capability, search by POST, batches; one gate for URLs, bounded retries, Issues.
+"""A FHIR REST client: capability, search by POST, batches; what it sends and what it takes.
 
-What it sends and expects: https://hl7.org/fhir/R4/http.html and https://hl7.org/fhir/R4/search.html
+https://hl7.org/fhir/R4/http.html and https://hl7.org/fhir/R4/search.html
 """
 
 from __future__ import annotations
 
-import random
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
-from fhir_ivig.fhir.bundle import RESOURCE_TYPE, Answer, Page, outcome_issues, read_answers, read_page
+from fhir_ivig.fhir.auth import Bearer
+from fhir_ivig.fhir.bundle import RESOURCE_TYPE, Answer, Page, read_answers, read_page
 from fhir_ivig.fhir.gate import Gate
+from fhir_ivig.fhir.retry import UnansweredError
+from fhir_ivig.fhir.transport import FHIR_JSON, RefusedError, Transport
+from fhir_ivig.fhir.wire import Reply, Wire, json_body
 from fhir_ivig.issue import Code, Issue, IssueError
 
-if TYPE_CHECKING:
-    import requests
+__all__ = ["Client", "Habits", "RefusedError", "Reply", "UnansweredError"]
 
-FHIR_JSON = "application/fhir+json"
-ATTEMPTS = 5
-BODY_LIMIT = 256 << 20
 PAGE_LIMIT = 10_000
-PATIENCE = 120.0  # seconds; a server that wants a longer wait than this is left
-_TRY_AGAIN = {408, 425, 429, 502, 503, 504}
-_CODES: dict[int, Code] = {404: "not-found", 410: "not-found", 409: "conflict", 412: "conflict", 413: "too-long"}
 _CONTROL = re.compile(r"_(count|total|sort|summary|elements|contained|include|revinclude|format|pretty)\b")
-_PERSON = re.compile(r"\b(Patient|Person|RelatedPerson)/[A-Za-z0-9\-.]+")
-_TOKEN_VALUE = re.compile(r"\|[^\s,;'\"\])]+")
+_DATE = re.compile(r"([a-z]{2})?\d{4}-\d\d(-\d\d(T.*)?)?|[a-z]{2}\d{4}")
+_BETWEEN = re.compile(r"[,|]")
 
 
-class RefusedError(IssueError):
-    """The server understood the request and refused it; `status` is the HTTP status."""
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a server wants to be asked, where that is not as FHIR says.
 
-    def __init__(self, status: int, *issues: Issue) -> None:
-        super().__init__(*issues)
-        self.status = status
+    `parameters` go with every search. `strict` asks it to refuse unknown parameters. With `search_by_get` what is
+    searched for stands in URLs and so in logs. `lower_case_paths` writes `observation/_search`.
+    """
 
-
-class _BusyError(Exception):
-    """Why a request may be tried again, and the seconds the server wants left before."""
-
-    def __init__(self, issue: Issue, wait: float = 0.0) -> None:
-        super().__init__(issue.text)
-        self.issue, self.wait = issue, wait
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    strict: bool = True
+    search_by_get: bool = False
+    lower_case_paths: bool = False
 
 
 class Client:
-    """One FHIR server. Requests are idempotent (reads, searches, batches of PUT by id), so each may be tried again.
+    """One FHIR server, for several threads.
 
-    `base` is the FHIR base address; http only for loopback unless `insecure_http`. `token` is a bearer token and
-    `headers` go with every request. `timeout` is seconds to connect and between two bytes. A `session` may bring its
-    own certificates; proxies and passwords from the environment are never used, redirects never followed.
+    `server` is its base address (https, or http on this machine), which `token`, a bearer token, and `headers` go
+    with, or a Transport that knows all that (see `fhir_ivig.fhir.server.connect`).
     """
 
     def __init__(
         self,
-        base: str,
+        server: str | Transport,
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
-        timeout: tuple[float, float] = (10.0, 120.0),
-        session: requests.Session | None = None,
-        *,
-        insecure_http: bool = False,
+        habits: Habits | None = None,
     ) -> None:
-        import requests
-
-        self.gate = Gate.of(base, insecure_http=insecure_http)
-        self._token = token
-        self._headers = {"Accept": FHIR_JSON, **(headers or {})}
-        if token is not None:
-            self._headers["Authorization"] = f"Bearer {token}"
-        for value in self._headers.values():
-            if not value.isascii() or not value.isprintable() or value != value.strip():
-                raise _fatal("security", "a token or header for the server holds characters that HTTP does not allow")
-        self._timeout = timeout
-        self._session = session or requests.Session()
-        self._session.trust_env = False
+        if isinstance(server, str):
+            auth = None if token is None else Bearer(lambda: token)
+            server = Transport(Gate.of(server), Wire(), auth, headers)
+        self.transport, self.gate, self.habits = server, server.gate, habits or Habits()
 
     def __repr__(self) -> str:
         return f"Client({self.gate.base!r})"
 
+    def ask(
+        self,
+        method: str,
+        link: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        idempotent: bool = True,
+    ) -> Reply:
+        """Any other interaction: status, headers and body of a good answer; errors as in `Transport.ask`."""
+        return self.transport.ask(method, link, body, headers, idempotent=idempotent)
+
     def capability(self) -> dict[str, Any]:
         """The server's CapabilityStatement."""
-        body = self._ask("GET", "metadata")
         try:
-            statement = msgspec.json.decode(body)
+            statement = msgspec.json.decode(json_body(self.transport.ask("GET", "metadata")))
             if statement["resourceType"] == "CapabilityStatement":
                 return dict(statement)
         except (ValueError, LookupError, TypeError, RecursionError):
@@ -112,10 +101,11 @@ class Client:
         """
         if not RESOURCE_TYPE.fullmatch(resource_type):
             raise _fatal("invalid", f"{resource_type!r} is no FHIR resource type")
-        pairs = [(k, v) for k, vs in (params or {}).items() for v in ([vs] if isinstance(vs, str) else vs)]
-        fresh = {"Prefer": "handling=strict", "Cache-Control": "no-cache"}
-        form = {**fresh, "Content-Type": "application/x-www-form-urlencoded"}
-        page = self._page(self._ask("POST", f"{resource_type}/_search", urlencode(pairs).encode(), form))
+        asked = {**self.habits.parameters, **(params or {})}
+        pairs = [(k, v) for k, vs in asked.items() for v in ([vs] if isinstance(vs, str) else vs)]
+        hide = _told_of(pairs)
+        fresh = {"Cache-Control": "no-cache", **({"Prefer": "handling=strict"} if self.habits.strict else {})}
+        page = self._page(self._searched(resource_type, urlencode(pairs), fresh, hide), hide)
         _check_self(page.self, [name for name, _ in pairs])
         seen: set[str] = set()
         while True:
@@ -127,116 +117,51 @@ class Client:
                 text = f"the server's next links for {resource_type} go round or never end: the result is not whole"
                 raise IssueError(Issue("error", "incomplete", text))
             seen.add(url)
-            page = self._page(self._ask("GET", url, headers=fresh))
+            page = self._page(self.transport.ask("GET", url, headers=fresh, hide=hide), hide)
 
-    def transact(self, bundle: bytes, refs: Sequence[str], kind: str = "batch") -> list[Answer]:
-        """What the server said to each entry of a batch (or transaction) of PUTs (see `bundle.read_answers`)."""
-        body = self._ask("POST", "", bundle, {"Content-Type": FHIR_JSON, "Prefer": "return=minimal"})
-        try:
-            answers = read_answers(body, refs, kind)
-            return [replace(answer, issues=tuple(self._masked(answer.issues))) for answer in answers]
-        except IssueError as error:
-            raise IssueError(*self._masked(error.issues)) from None
+    def transact(
+        self, bundle: bytes, refs: Sequence[str], kind: str = "batch", *, idempotent: bool = True
+    ) -> list[Answer]:
+        """What the server said to each entry of a batch (or transaction) of PUTs (see `bundle.read_answers`).
 
-    def _page(self, body: bytes) -> Page:
+        One that is not `idempotent` (whose entries name versions) is not sent again once it may have arrived:
+        UnansweredError with `sent`, and what became of it has to be looked up.
+        """
+        given = {"Content-Type": FHIR_JSON, "Prefer": "return=minimal"}
+        reply = self.transport.ask("POST", "", bundle, given, idempotent=idempotent)
+        masked = self.transport.masked
         try:
-            page = read_page(body)
+            answers = read_answers(json_body(reply), refs, kind)
+            return [replace(answer, issues=tuple(masked(answer.issues))) for answer in answers]
         except IssueError as error:
-            raise IssueError(*self._masked(error.issues)) from None
-        page.issues = self._masked(page.issues)
+            raise IssueError(*masked(error.issues)) from None
+
+    def _searched(self, resource_type: str, query: str, headers: Mapping[str, str], hide: Sequence[str]) -> Reply:
+        path = resource_type.lower() if self.habits.lower_case_paths else resource_type
+        if self.habits.search_by_get:
+            return self.transport.ask("GET", f"{path}?{query}", headers=headers, hide=hide)
+        form = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+        return self.transport.ask("POST", f"{path}/_search", query.encode(), form, hide=hide)
+
+    def _page(self, reply: Reply, hide: Sequence[str]) -> Page:
+        try:
+            page = read_page(json_body(reply))
+        except IssueError as error:
+            raise IssueError(*self.transport.masked(error.issues, hide)) from None
+        page.issues = self.transport.masked(page.issues, hide)
         if any(issue.severity in ("error", "fatal") for issue in page.issues):
             raise IssueError(*page.issues)
         return page
-
-    def _ask(
-        self, method: str, link: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> bytes:
-        """The body of a good answer, after as many attempts as it takes and `ATTEMPTS` allows."""
-        url, attempt = self.gate.admit(link) if link else self.gate.base, 1
-        while True:
-            try:
-                status, answer = self._once(method, url, body, {**self._headers, **(headers or {})})
-            except _BusyError as busy:
-                if attempt == ATTEMPTS or busy.wait > PATIENCE:
-                    raise IssueError(busy.issue) from None
-                jitter = random.uniform(0, min(30.0, 0.25 * 2**attempt))  # noqa: S311 (spreads load, keeps no secret)
-                time.sleep(max(busy.wait, jitter))
-                attempt += 1
-            else:
-                self._check(status, answer)
-                return answer
-
-    def _once(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Status and body; _BusyError when the same may be asked again."""
-        import requests
-
-        place = self.gate.base
-        try:
-            with self._session.request(
-                method, url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True
-            ) as response:
-                if response.status_code in _TRY_AGAIN:
-                    code: Code = "throttled" if response.status_code == 429 else "transient"
-                    text = f"{place} is busy or down (HTTP {response.status_code}): try again later"
-                    raise _BusyError(Issue("fatal", code, text), _wait(response.headers.get("Retry-After")))
-                return response.status_code, _body(response)
-        except requests.exceptions.SSLError:
-            raise _fatal("security", f"the certificate of {place} is not trusted: nothing was sent") from None
-        except requests.exceptions.Timeout:
-            text = f"{place} did not answer in time: try again later"
-            raise _BusyError(Issue("fatal", "timeout", text)) from None
-        except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError):
-            text = f"{place} cannot be reached or broke off its answer: is the address right, is it running?"
-            raise _BusyError(Issue("fatal", "transient", text)) from None
-        except requests.exceptions.RequestException as error:
-            raise _fatal("processing", f"asking {place} failed ({type(error).__name__})") from None
-
-    def _check(self, status: int, body: bytes) -> None:
-        if 200 <= status < 300:
-            return
-        if 300 <= status < 400:
-            text = f"{self.gate.base} redirects (HTTP {status}): redirects are not followed, give the final address"
-            raise RefusedError(status, Issue("fatal", "security", text))
-        said = self._masked(outcome_issues(body))
-        code: Code = "security" if status in (401, 403) else _CODES.get(status, "processing")
-        hint = ": check the token and its scopes" if status in (401, 403) else ""
-        text = f"{self.gate.base} refused the request (HTTP {status}){hint}"
-        raise RefusedError(status, Issue("fatal" if hint else "error", code, text), *said)
-
-    def _masked(self, issues: Sequence[Issue]) -> list[Issue]:
-        """The server's words, shortened and without the token, references to persons and identifier values."""
-
-        def mask(text: str) -> str:
-            text = text.replace(self._token, "…") if self._token else text
-            return _TOKEN_VALUE.sub("|…", _PERSON.sub(r"\1/…", text))[:300]
-
-        return [issue.at(text=mask(str(issue.text))) for issue in issues]
 
 
 def _fatal(code: Code, text: str) -> IssueError:
     return IssueError(Issue("fatal", code, text))
 
 
-def _body(response: requests.Response) -> bytes:
-    parts, size = [], 0
-    for part in response.iter_content(1 << 16):
-        parts.append(part)
-        size += len(part)
-        if size > BODY_LIMIT:
-            raise _fatal("too-long", f"the server's answer is longer than {BODY_LIMIT} bytes: ask for smaller pages")
-    return b"".join(parts)
-
-
-def _wait(retry_after: str | None) -> float:
-    """Seconds from a Retry-After header, which is seconds or a date (RFC 9110, 10.2.3)."""
-    if not retry_after:
-        return 0.0
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
-    try:
-        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return 0.0
+def _told_of(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """What of a search may tell who is meant: values with a digit that are no date."""
+    values = (word for name, value in pairs if not _CONTROL.match(name) for word in _BETWEEN.split(value))
+    return [word for word in values if len(word) > 2 and re.search(r"\d", word) and not _DATE.fullmatch(word)]
 
 
 def _check_self(link: str | None, asked: Sequence[str]) -> None:

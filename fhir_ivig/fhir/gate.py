@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -44,6 +45,45 @@ class Gate:
         if ".." in path.split("/") or not f"{path}/".startswith(f"{unquote(own.path)}/"):
             raise _closed(f"a link of the server leads outside its FHIR address {self.base}: it was not followed")
         return link if urlsplit(link).scheme else parts.geturl()
+
+    def admit_file(self, link: str, allowed_origins: Collection[str]) -> str:
+        """The absolute URL of a bulk file: one that `admit` admits, or one of an allowed origin (`https://host`).
+
+        Only to what `owns` may credentials go along. IssueError for all other links, and for http to another machine.
+        """
+        parts = _split(link, self.base + "/")
+        origins = {_key(urlsplit(origin)) for origin in allowed_origins}
+        if parts is None or _key(parts) not in origins:
+            return self.admit(link)
+        if parts.scheme != "https" and not _is_loopback(parts.hostname or "") and not self.owns(link):
+            raise _closed(f"{_origin(parts)} is not encrypted: no file was fetched from it")
+        return parts.geturl()
+
+    def owns(self, link: str) -> bool:
+        """Whether a link leads to the base's own origin, where its credentials may go."""
+        parts = _split(link, self.base + "/")
+        return parts is not None and _key(parts) == _key(urlsplit(self.base))
+
+    def admit_token_endpoint(self, link: str, allowed_origins: Collection[str]) -> str:
+        """The URL where tokens are issued: on the base's own host, or of an allowed origin; https, or loopback."""
+        parts = _split(link)
+        if parts is None or not parts.hostname or parts.scheme not in _PORTS:
+            raise _closed("the server names a token endpoint that is no address: nothing was sent to it")
+        origins = {_key(urlsplit(origin)) for origin in allowed_origins}
+        if parts.scheme != "https" and not _is_loopback(parts.hostname):
+            raise _closed(f"the token endpoint at {_origin(parts)} is not encrypted: nothing was sent to it")
+        if parts.hostname != urlsplit(self.base).hostname and _key(parts) not in origins:
+            text = (
+                f"the server names a token endpoint at {_origin(parts)}: if that is right, name it in `token_origins`"
+            )
+            raise _closed(text)
+        return link
+
+
+def is_origin(text: str) -> bool:
+    """Whether a text is an origin such as `https://host:8443`, with nothing behind it."""
+    parts = _split(text)
+    return parts is not None and parts.scheme in _PORTS and bool(parts.hostname) and text == _origin(parts)
 
 
 def _split(link: str, base: str = "") -> SplitResult | None:

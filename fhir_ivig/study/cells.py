@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fhir_ivig.issue import Code
+from fhir_ivig.shape import DECIMAL, INTEGER
 from fhir_ivig.study.dictionary import Column
-from fhir_ivig.study.shape import DECIMAL, INTEGER
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.texts import matches, shown, strings, with_point
 

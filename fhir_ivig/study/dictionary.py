@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 
 from fhir_ivig.issue import IssueError
-from fhir_ivig.study.shape import Shape
+from fhir_ivig.shape import Shape
 from fhir_ivig.yamltext import Node, load
 
 TYPES = ("text", "code", "codes", "date", "dateTime", "decimal", "integer", "boolean")

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fhir_ivig.shape import DECIMAL
 from fhir_ivig.study.cells import Flaw
-from fhir_ivig.study.shape import DECIMAL
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.study import Study
 from fhir_ivig.study.texts import matches, rows_where, shown, strings, with_point

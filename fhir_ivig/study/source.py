@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from fhir_ivig.shape import DECIMAL, Shape
 from fhir_ivig.study.dictionary import Table
-from fhir_ivig.study.shape import DECIMAL, Shape
 from fhir_ivig.yamltext import Node
 
 KEYS = (

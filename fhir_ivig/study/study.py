@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from fhir_ivig.issue import IssueError
+from fhir_ivig.shape import DECIMAL, Shape
 from fhir_ivig.study.dictionary import Table, dictionary, extend
-from fhir_ivig.study.shape import DECIMAL, Shape
 from fhir_ivig.study.source import Source, read_source
 from fhir_ivig.yamltext import Node, load, plain
 

@@ -19,7 +19,7 @@ from fhir_ivig.study.texts import matches, rows_where, shown, strings
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 
-def first_days(courses: Iterable[pa.RecordBatch]) -> dict[str, str]:
+def first_days(courses: Iterable[pa.RecordBatch | pa.Table]) -> dict[str, str]:
     """The start of each subject's first course: `2003-05-17`, or less (`2003-05`) where the day is not known."""
     firsts: dict[str, str] = {}
     for batch in courses:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from fhir_ivig.issue import Issue
 from fhir_ivig.mapping.collection import Mappings
 from fhir_ivig.mapping.identity import join_key
+from fhir_ivig.study.courses import assign_courses, course_days
 from fhir_ivig.sync.doubles import Numbers
 from fhir_ivig.sync.joining import join_rows, resolve_doubles, sorted_rows
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fhir_ivig.study.study import Study
 
 RESOURCE = "resource"  # the column of `resources/<table>.csv`
+BY_DAY = {"assessments": "visit", "infusions": "course"}  # what other systems do not know, and the day tells
 
 
 class Gathering:
@@ -35,6 +37,8 @@ class Gathering:
         self.written: dict[str, _Table] = {}
         self.keys: dict[str, Numbers] = {}
         self.issues: list[Issue] = []
+        self.courses: list[pa.Table] = []
+        self.local: list[pa.RecordBatch] | None = None  # courses of the study's own table, once they are looked for
         (folder / "resources").mkdir(mode=0o700)
 
     def add(self, read: Read) -> None:
@@ -55,11 +59,11 @@ class Gathering:
         if self.sort or self.shared(table):
             self.kept.setdefault(table, []).append(batch)
             return
-        whole = batch
-        if table == "assessments" and batch.column("visit").null_count:
+        whole, by_day = batch, BY_DAY.get(table)
+        if by_day and batch.column(by_day).null_count:
             import pyarrow.compute as pc
 
-            lacking = batch.column("visit").is_null()
+            lacking = batch.column(by_day).is_null()
             self.kept.setdefault(table, []).append(batch.filter(lacking))
             whole = batch.filter(pc.invert(lacking))
         self.write(table, whole)
@@ -97,8 +101,8 @@ class Gathering:
 
     def finish(self) -> list[Issue]:
         """Write what was kept, look for doubled keys, and say what was found."""
-        for table, batches in self.kept.items():
-            self.settle(table, batches)
+        for table in sorted(self.kept, key=lambda table: table in BY_DAY):  # courses first: days count from them
+            self.settle(table, self.kept[table])
         for table, found in self.written.items():
             found.close()
             if self.keys[table].doubled():
@@ -114,8 +118,13 @@ class Gathering:
         if self.shared(table):
             rows, issues = join_rows(rows, description.key, f"{table}.{self.form}")
             self.issues += issues
+        if table == "courses":
+            self.courses = [rows]
         if table == "assessments":
             rows = self.assign_visits(rows)
+        if table == "infusions" and rows.column("course").null_count:
+            rows, issues = assign_courses(rows, course_days(self.known_courses()), f"{table}.{self.form}")
+            self.issues += issues
         if self.sort:
             rows = sorted_rows(rows, description.key, self.study)
         for batch in rows.to_batches():
@@ -130,16 +139,32 @@ class Gathering:
 
         if not rows.column("visit").null_count:
             return rows
-        courses = self.kept.get("courses", [])
         numbers = np.arange(2, rows.num_rows + 2)
         found = []
-        firsts = first_days(courses)
+        firsts = first_days(self.known_courses())
         for batch in rows.to_batches():
             assigned, issues = assign_visits(self.study, batch, firsts, numbers[: batch.num_rows], "assessments")
             numbers = numbers[batch.num_rows :]
             self.issues += issues
             found.append(assigned)
         return pa.Table.from_batches(found)
+
+    def known_courses(self) -> list[pa.Table | pa.RecordBatch]:
+        """The courses read, and those of the study's own table for subjects of whom none was read."""
+        if self.local is None:
+            import pyarrow as pa
+            import pyarrow.compute as pc
+
+            from fhir_ivig.study.tables import read_table
+
+            read = pa.array(
+                [subject for rows in self.courses for subject in rows.column("subject").to_pylist()], pa.string()
+            )
+            self.local = [
+                rows.batch.filter(pc.invert(pc.is_in(rows.batch.column("subject"), value_set=read)))
+                for rows in read_table(self.study, "courses")
+            ]
+        return [*self.courses, *self.local]
 
     def mend(self, table: str) -> None:
         """Equal rows that came twice become one; rows with one key and other content are kept, with an error."""

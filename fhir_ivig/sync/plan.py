@@ -23,9 +23,13 @@ _USUAL = ("Organization", "Practitioner", "ResearchStudy", "Patient", "ResearchS
 
 
 class Target(Protocol):
-    """Where resources are sent: a server or a folder. `base` is what stands before `Type/id` in its references."""
+    """Where resources are sent: a server or a folder. `base` is what stands before `Type/id` in its references; it
+    takes so many `entries` and about so many `size` bytes at a time, over so many `connections`."""
 
     base: str
+    entries: int
+    size: int
+    connections: int
 
     def look_up(self, resource_type: str, ids: Sequence[str]) -> dict[str, bytes]: ...
 

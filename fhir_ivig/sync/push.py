@@ -10,15 +10,14 @@ from fhir_ivig.fhir.address import is_address
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.fhir.folder import Folder
+from fhir_ivig.fhir.server import server_settings
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.journal import Journal
 from fhir_ivig.sync.plan import Item, Plan, Target, plan, read_items
 from fhir_ivig.sync.sending import Progress, Pushed, Sending
-from fhir_ivig.sync.server import Server
+from fhir_ivig.sync.server import Server, open_server
 from fhir_ivig.sync.steps import State
 
-BATCH_ENTRIES = 50
-BATCH_BYTES = 1 << 20
 CHANGED = (
     "changed at the target since it was sent, and not overwritten: see `plan`, then --take ours={ref} or theirs="
 )
@@ -32,8 +31,8 @@ def push(
     *,
     token: str | None = None,
     on_progress: Progress | None = None,
-    batch_entries: int = BATCH_ENTRIES,
-    batch_bytes: int = BATCH_BYTES,
+    batch_entries: int = 50,
+    batch_bytes: int = 1 << 20,
 ) -> Pushed:
     """Sends every FHIR resource below `source` (a folder of NDJSON, each resource with its own id) to `target`.
 
@@ -46,16 +45,20 @@ def push(
     be reached or refuses everything, the rest counts as failed. IssueError when nothing could be begun, or a target
     folder not written.
     """
-    store = open_target(target, token)
-    made = plan(source, store)
-    return apply(made, store, on_progress=on_progress, batch_entries=batch_entries, batch_bytes=batch_bytes)
-
-
-def open_target(target: str | Path | Client, token: str | None = None) -> Target:
-    """A FHIR base address, a client, or a folder, as the target of a push."""
     if isinstance(target, str) and is_address(target):
         target = Client(target, token)
-    return Server(target) if isinstance(target, Client) else Folder(Path(target))
+    store = (
+        Server(target, "batch", batch_entries, batch_bytes) if isinstance(target, Client) else Folder(Path(target))
+    )
+    made = plan(source, store)
+    return apply(made, store, on_progress=on_progress)
+
+
+def open_target(target: str | Path, token: str | None = None, version: str | None = None) -> Target:
+    """A FHIR base address (with its bearer `token`, else that of the environment), a server.yaml, or a folder, as the
+    target of a push of FHIR `version`. IssueError as `server.open_server`."""
+    settings = server_settings(target)
+    return open_server(settings, version, token) if settings else Folder(Path(target))
 
 
 def apply(
@@ -65,13 +68,10 @@ def apply(
     *,
     withdraw: bool = False,
     on_progress: Progress | None = None,
-    batch_entries: int = BATCH_ENTRIES,
-    batch_bytes: int = BATCH_BYTES,
-    connections: int = 1,
 ) -> Pushed:
     """Does what a plan says, and notes it in the journal: the intent before each request, the outcome after it.
 
-    So many batches of one resource type are under way at once as there are `connections`. What left the study is
+    So many batches of one resource type are under way at once as the target has connections. What left the study is
     marked only with `withdraw`.
     """
     counts = made.counts()
@@ -86,10 +86,10 @@ def apply(
         journal.write(made.adopted)
     sending = Sending(made, store, journal, pushed, on_progress)
     try:
-        sending.all(_batches(_to_send(made), batch_entries, batch_bytes), connections)
+        sending.all(_batches(_to_send(made), store.entries, store.size), store.connections)
         if withdraw:
             sending.withdraw = True
-            sending.all(_batches(_to_withdraw(made), batch_entries, batch_bytes), connections)
+            sending.all(_batches(_to_withdraw(made), store.entries, store.size), store.connections)
     except IssueError as error:
         text = f"{sending.wanted - sending.done} resources were not sent, or the server did not say so: push again"
         pushed.issues += [*error.issues, Issue("error", "incomplete", text)]

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from fhir_ivig.fhir.server import server_settings
 from fhir_ivig.issue import Issue, IssueError, failed
 from fhir_ivig.mapping.template import holes
 from fhir_ivig.study.study import Study
@@ -114,7 +115,8 @@ def plan_study(
     take: Mapping[str, Take] | None = None,
     progress: Progress | None = None,
 ) -> Planned:
-    """What a push would do, and nothing done: every row held against a FHIR server (its base URL) or NDJSON folder.
+    """What a push would do, and nothing done: every row held against a FHIR server (its base URL, or a server.yaml)
+    or NDJSON folder.
 
     `journal` is the file that knows what was sent before (beside study.yaml if None); `take` says for resources in
     conflict (`Type/id`) whose to take. IssueError if the target cannot be read.
@@ -134,10 +136,9 @@ def push_study(
     withdraw: bool = False,
     planned: Planned | None = None,
     rejects: Path | None = None,
-    connections: int = 1,
     progress: Progress | None = None,
 ) -> PushedStudy:
-    """Make a FHIR server (its base URL) or NDJSON folder hold what the study holds; see `plan_study`.
+    """Make a FHIR server (its base URL, or a server.yaml) or NDJSON folder hold what the study holds.
 
     Rows in which something is wrong are withheld; the rest is sent. What somebody else changed is reported and left,
     unless `take` says otherwise; what left the study is marked as entered in error only with `withdraw`; nothing is
@@ -147,14 +148,7 @@ def push_study(
     with _made(study, target, version, token, journal, take, progress, keep=True) as made:
         if planned:
             planned.check(made.planned())
-        pushed = apply(
-            made.plan,
-            made.store,
-            made.journal,
-            withdraw=withdraw,
-            on_progress=progress,
-            connections=connections,
-        )
+        pushed = apply(made.plan, made.store, made.journal, withdraw=withdraw, on_progress=progress)
         done = pushed.created or pushed.updated or pushed.unchanged or pushed.withdrawn or pushed.conflicts
         lost = any(issue.severity == "fatal" for issue in pushed.issues)
         refused = made.issues(pushed.issues)
@@ -186,7 +180,8 @@ class Status:
 
 def status_of(study: Study, target: str, *, version: str | None = None, journal: Path | None = None) -> Status:
     """What the journal of a study knows of a target. IssueError if there is none, or it is another's."""
-    name = _name(open_target(target), target)
+    settings = server_settings(target)
+    name = settings.base.rstrip("/") if settings else str(Path(target).resolve())
     path = journal or journal_path(study.folder, name)
     if not path.exists():
         text = "There is no journal of this study for this target: nothing was pushed to it from here."
@@ -218,7 +213,7 @@ def _made(
     keep: bool,
 ) -> Iterator[Made]:
     """The plan of a study, its journal held for us alone and kept, or (not `keep`) read and not begun."""
-    store = open_target(target, token)
+    store = open_target(target, token, version or study.fhir_version)
     name = _name(store, target)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="fhir-ivig-")))

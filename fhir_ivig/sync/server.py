@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from fhir_ivig.fhir.bundle import Answer, Put, batch, head
+from fhir_ivig.fhir.capability import examine
 from fhir_ivig.fhir.client import Client, RefusedError
-from fhir_ivig.fhir.compare import compare, version
-from fhir_ivig.issue import Issue
+from fhir_ivig.fhir.compare import compare
+from fhir_ivig.fhir.compare import version as version_of
+from fhir_ivig.fhir.server import ServerSettings, connect
+from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.plan import LOOK_UP, chunks
 
 # A whole batch refused with one of these may hold one bad entry; servers that cannot parse a value answer so.
@@ -20,10 +22,14 @@ DIGITS_LOST = (
 
 
 class Server:
-    """Resources in bundles of this `kind`: a batch, or a transaction where the server takes it back as a whole."""
+    """A server that is sent bundles of a `kind` (a batch, or a transaction where the server takes it back as a
+    whole), so many `entries` and about so many `size` bytes each, over so many `connections` at once."""
 
-    def __init__(self, client: Client, kind: Literal["batch", "transaction"] = "batch") -> None:
+    def __init__(
+        self, client: Client, kind: str = "batch", entries: int = 50, size: int = 1 << 20, connections: int = 1
+    ) -> None:
         self.client, self.kind, self.base = client, kind, client.gate.base
+        self.entries, self.size, self.connections = entries, size, connections
 
     def look_up(self, resource_type: str, ids: Sequence[str]) -> dict[str, bytes]:
         """Those of the resources that the server has, by id."""
@@ -68,4 +74,22 @@ class Server:
         text = "the server stored something else than was sent: does it support this element?"
         altered = [Issue("error", "processing", text, path=path) for path in sorted(found.content)]
         lost = [Issue("warning", "value", DIGITS_LOST)] * bool(found.digits)
-        return replace(answer, version=version(held) or answer.version, issues=tuple(altered or lost))
+        return replace(answer, version=version_of(held) or answer.version, issues=tuple(altered or lost))
+
+
+def open_server(settings: ServerSettings, version: str | None, token: str | None = None) -> Server:
+    """The server, treated as it says of itself, as is known of its kind, and as its server.yaml wants it.
+
+    A bearer `token` stands for what the settings say of one. IssueError if it is no FHIR server, speaks another FHIR
+    version than `version` (R4, R4B, R5; any if None), or says that a client may not choose ids.
+    """
+    client = connect(settings) if token is None else Client(settings.base, token)
+    found = examine(client.capability(), settings)
+    if version and found.fhir_version not in (version, None):
+        text = f"{settings.base} speaks FHIR {found.fhir_version}, the study {version}: say --fhir-version."
+        raise IssueError(Issue("fatal", "not-supported", text))
+    if found.facts["update_create"].says == "no" and found.facts["update_create"].known != "yes":
+        text = f"{settings.base} says that a client may not choose ids (update as create): nothing can be sent there."
+        raise IssueError(Issue("fatal", "not-supported", text))
+    use = found.settings
+    return Server(client, use.bundle, use.batch_entries, use.batch_bytes, use.connections)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.collection import Bound
-from fhir_ivig.mapping.references import References
+from fhir_ivig.mapping.references import References, Told
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.export import Progress, bind
 from fhir_ivig.sync.gathering import Gathering
@@ -32,7 +32,7 @@ class Tabulated:
     """What became of the resources read: `rows` by table; `withheld` by mapping; `unclaimed` by no mapping.
 
     `resources` read = `gave` a row (several may give one) + withheld + unclaimed + `broken` lines, entries and files
-    cut off.
+    cut off. `out` is the folder written, where that is not the one asked for.
     """
 
     resources: int = 0
@@ -42,6 +42,7 @@ class Tabulated:
     broken: int = 0
     rows: Counter[str] = field(default_factory=Counter)
     log: IssueLog = field(default_factory=IssueLog)
+    out: Path | None = None
 
     @property
     def complete(self) -> bool:
@@ -95,16 +96,23 @@ def tabulate_into(
     form: Form = "csv",
     sort: bool = False,
     issues: Iterable[Issue] = (),
+    told: Iterable[Told] = (),
     progress: Progress | None = None,
 ) -> Tabulated:
-    """As `tabulate`, into a folder that is there; `issues` of what was done before are part of the result."""
+    """As `tabulate`, into a folder that is there; `issues` of what was done before are part of the result.
+
+    `told` is what is known beforehand of whom references mean (see `sync.links`).
+    """
     tabulated = Tabulated()
     with ExitStack() as stack:
         tabulated.log = IssueLog(folder / "issues.ndjson")
         stack.callback(tabulated.log.close)
         tabulated.log.add(issues)
         gathering = Gathering(study, bound.mappings, folder, form, sort)
-        _Run(bound, gathering, tabulated, progress).all(paths)
+        run = _Run(bound, gathering, tabulated, progress)
+        for each in told:
+            run.references.learn(each)
+        run.all(paths)
         tabulated.log.add(gathering.finish())
         tabulated.rows = gathering.rows
         manifest = {"study": study.study, "fhirVersion": bound.mappings.version, **tabulated.as_dict()}

@@ -21,8 +21,8 @@ _OURS = re.compile(r"manifest\.json|study\.yaml|fhir|resources|.*\.(ndjson|csv|p
 def whole_folder(out: Path, inputs: Iterable[Path] = (), *, keep_complete: bool = False) -> Iterator[Path]:
     """A new folder (0700) to write in, which becomes `out` when the block ends without an exception.
 
-    With `keep_complete`, a folder whose manifest does not say that it is complete never replaces one that does: it
-    becomes `OUT.incomplete` (see `aside`), and replaces an earlier one of that name.
+    With `keep_complete`, what is less complete than an earlier folder (see `landing`) does not replace it: it becomes
+    `OUT.incomplete`.
 
     An earlier folder of ours at `out` is replaced. IssueError if something else is there or among it, if one of the
     `inputs` lies in it, if it cannot be written, or if the disk is full; then `out` is as it was. Two runs at once
@@ -36,9 +36,8 @@ def whole_folder(out: Path, inputs: Iterable[Path] = (), *, keep_complete: bool 
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(mode=0o700, parents=True)
         yield part
-        target = out
-        if keep_complete and is_complete(out) and not is_complete(part):
-            target = aside(out)
+        target = landing(out, part) if keep_complete else out
+        if target != out:
             _check(target, inputs)
         if target.exists():
             target.rename(earlier)
@@ -51,14 +50,18 @@ def whole_folder(out: Path, inputs: Iterable[Path] = (), *, keep_complete: bool 
         shutil.rmtree(part, ignore_errors=True)
 
 
-def aside(out: Path) -> Path:
-    """Where an incomplete output stands beside a complete one."""
-    return out.with_name(f"{out.name}.incomplete")
+def landing(out: Path, part: Path) -> Path:
+    """Where a new folder goes: to `out`, or beside it as `OUT.incomplete` if what is there is more complete.
 
+    By the manifests: `complete`, and among those that are not, `all_received` (a pull that got all, some of which is
+    wrong).
+    """
 
-def is_complete(folder: Path) -> bool:
-    """Whether a folder has a manifest of ours that says that it is complete."""
-    return read_manifest(folder).get("complete") is True
+    def wholeness(folder: Path) -> list[bool]:
+        manifest = read_manifest(folder)
+        return [manifest.get(name) is True for name in ("complete", "all_received")]
+
+    return out.with_name(f"{out.name}.incomplete") if wholeness(part) < wholeness(out) else out
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

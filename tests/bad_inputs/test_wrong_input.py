@@ -107,7 +107,7 @@ def fits(issue: dict[str, Any], wanted: dict[str, Any]) -> bool:
 def test_what_is_wrong_is_said(case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path, case.get("files", {}))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fhir_ivig.fhir.client.ATTEMPTS", 1)  # nobody will come
+    monkeypatch.setattr("fhir_ivig.fhir.retry.ATTEMPTS", 1)  # nobody will come
     before = sorted(tmp_path.rglob("*"))
     done = run(case.get("command", "check ."))
     issues = issues_of(done, tmp_path)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from click.testing import CliRunner
@@ -42,9 +43,9 @@ def shell() -> Callable[..., Done]:
 
 
 @pytest.fixture(scope="session")
-def sample() -> Path:
-    """The folder of the sample study."""
-    return SAMPLE
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the folder of the sample study: a push leaves its journal there."""
+    return copytree(SAMPLE, tmp_path_factory.mktemp("sample") / "hara2003")
 
 
 @pytest.fixture(scope="session")

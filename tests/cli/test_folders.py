@@ -122,7 +122,7 @@ def test_a_folder_that_may_not_be_written(fill: Callable[[list[str]], Done], tmp
 def test_a_dead_server_costs_no_earlier_cohort(
     typed: Typed, sample: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fhir_ivig.fhir.client.ATTEMPTS", 1)
+    monkeypatch.setattr("fhir_ivig.fhir.retry.ATTEMPTS", 1)
     out = tmp_path / "out"
     assert typed("pull", sample, "--from", exported, "--out", out).code == 0
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}

@@ -99,7 +99,7 @@ def test_whole_studies(tmp_path: Path) -> None:
     assert fhir_ivig.export(study, tmp_path / "fhir").complete
     found = fhir_ivig.tabulate([tmp_path / "fhir"], study, tmp_path / "tables")
     assert (found.complete, found.resources) == (True, 559)
-    assert fhir_ivig.push(study, str(tmp_path / "outbox")).complete
+    assert fhir_ivig.push(study, str(tmp_path / "outbox"), journal=tmp_path / "journal").complete
     assert fhir_ivig.pull(study, str(tmp_path / "outbox"), tmp_path / "cohort").complete
     results, issues = fhir_ivig.compute_endpoints(tmp_path / "cohort")
     assert issues == []

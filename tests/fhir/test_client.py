@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fhir_ivig.fhir import retry
 from fhir_ivig.fhir.bundle import Put, batch, head
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.issue import IssueError
@@ -35,7 +36,8 @@ def outcome(client: Client, case: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_odd_servers(case: dict[str, Any], scripted: Any) -> None:
+def test_odd_servers(case: dict[str, Any], scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "LONGEST", 0.1)  # what servers ask for is waited all the same
     server, expect = scripted(case["answers"]), case["expect"]
     started = time.monotonic()
     found = outcome(Client(server.base, token="secret-token"), case)
@@ -86,6 +88,23 @@ def test_a_token_that_is_none_is_not_repeated(token: str) -> None:
 
 def test_no_secret_in_the_representation() -> None:
     assert repr(Client("https://host.example/fhir/", "t0ken")) == "Client('https://host.example/fhir')"
+
+
+def test_nothing_secret_in_logs(scripted: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    first = '{"resourceType":"Bundle","type":"searchset","link":[{"relation":"next","url":"{base}?mrn=canary-mrn"}]}'
+    server = scripted([{"body": first}, {"status": 503}, {"body": '{"resourceType":"Bundle","type":"searchset"}'}])
+    list(Client(server.base, "canary-token").search("Patient", {"identifier": "canary-mrn"}))
+    assert len(server.requests) == 3
+    assert "canary" not in caplog.text
+
+
+def test_a_redirect_takes_no_token_elsewhere(scripted: Any) -> None:
+    other = scripted([{"body": "{}"}])
+    server = scripted([{"status": 302, "headers": {"Location": other.base}}])
+    with pytest.raises(IssueError):
+        Client(server.base, "canary-token").capability()
+    assert other.requests == []
 
 
 def test_a_type_that_is_none() -> None:

@@ -41,3 +41,30 @@ def test_bad_base(base: str) -> None:
 
 def test_http_on_purpose() -> None:
     assert Gate.of("http://host.example/fhir", insecure_http=True).base == "http://host.example/fhir"
+
+
+ALLOWED = ["https://files.example", "http://plain.example"]
+
+
+@pytest.mark.parametrize("link", CASES["files"]["followed"])
+def test_files_followed(link: str) -> None:
+    url = GATE.admit_file(link, ALLOWED)
+    assert GATE.owns(url) == ("host.example" in url)
+
+
+@pytest.mark.parametrize("link", CASES["files"]["refused"])
+def test_files_refused(link: str) -> None:
+    with pytest.raises(IssueError) as raised:
+        GATE.admit_file(link, ALLOWED)
+    assert raised.value.issues[0].code == "security"
+
+
+@pytest.mark.parametrize("link", CASES["tokens"]["good"])
+def test_token_endpoints(link: str) -> None:
+    assert GATE.admit_token_endpoint(link, ["https://login.example"]) == link
+
+
+@pytest.mark.parametrize("link", CASES["tokens"]["bad"])
+def test_no_token_endpoints(link: str) -> None:
+    with pytest.raises(IssueError):
+        GATE.admit_token_endpoint(link, ["https://login.example"])

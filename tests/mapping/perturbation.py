@@ -23,7 +23,11 @@ OTHER_UNITS = {  # UCUM code -> another, and what to multiply by
 
 def echoed(line: str, chance: random.Random) -> str:
     """As a server gives it back: its own order, `meta`, a narrative, versioned absolute references, blanks."""
-    resource = _shuffled(_absolute(strict_json(line)), chance)
+    return _given_back(strict_json(line), chance)
+
+
+def _given_back(resource: Any, chance: random.Random) -> str:
+    resource = _shuffled(_absolute(resource), chance)
     resource["meta"] = {"versionId": "3", "lastUpdated": "2024-05-01T10:00:00.123Z", "source": "#abc"}
     resource["text"] = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">\\ "x"</div>'}
     return dump(resource, chance.choice([(",", ":"), (", ", ": "), (" , ", " : ")]))
@@ -47,8 +51,7 @@ def perturbed(line: str, mapping: Mapping, chance: random.Random) -> str:
         ):
             hole = next(holes(chance.choice(reads.instead)[1]))
             _elsewhere(resource, names[0], tuple(hole.path.split(".")[1:]))
-    resource = _extended(resource, chance, top=True)
-    return echoed(dump(resource, (",", ":")), chance)
+    return _given_back(_extended(resource, chance, top=True), chance)
 
 
 def dump(value: Any, separators: tuple[str, str]) -> str:

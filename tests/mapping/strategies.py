@@ -11,8 +11,9 @@ import random
 import re
 import string
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -59,9 +60,7 @@ def _texts() -> st.SearchStrategy[str]:
     signs = st.characters(
         exclude_categories=["Cs"], exclude_characters=[chr(n) for n in range(32) if n not in (9, 10, 13)]
     )
-    return st.sampled_from(TEXTS) | st.text(signs, min_size=1, max_size=12).filter(
-        lambda text: re.search(r"[^ \t\r\n]", text)
-    )
+    return st.sampled_from(TEXTS) | st.text(signs, min_size=1, max_size=12).filter(lambda text: not text.isspace())
 
 
 def _numbers() -> st.SearchStrategy[str]:
@@ -103,6 +102,7 @@ TYPES: dict[str, st.SearchStrategy[str]] = {
         ["urn:uuid:53fefa32-fcbb-4ff8-8a92-55ee120877b7", "http://example.org/a?b=c#d", "日本", '"']
     ),
 }
+ANYTHING = st.sampled_from(WRONG) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,14 @@ class Column:
 
 
 @cache
-def columns(version: str, mapping_name: str) -> dict[str, Column]:
-    """The columns that a row of a mapping may choose, and what each takes."""
+def pools(version: str, mapping_name: str, most: int) -> st.SearchStrategy[dict[str, list[str]]]:
+    """A few right cells for each column that a row of a mapping may choose.
+
+    Kept, as hypothesis takes longer to make a strategy than to draw from it.
+    """
     mapping = mappings(version).by_name[mapping_name]
-    return {name: _column(mapping, name) for name in mapping.columns if name not in mapping.rows}
+    kinds = {name: _column(mapping, name).right() for name in mapping.columns if name not in mapping.rows}
+    return st.fixed_dictionaries({name: st.lists(kind, min_size=1, max_size=most) for name, kind in kinds.items()})
 
 
 def _column(mapping: Mapping, name: str) -> Column:
@@ -184,26 +188,32 @@ def own(hole: Hole) -> set[str]:
     return {name for name in hole.columns if name[0] != "$"}
 
 
-@st.composite
 def batches(
-    draw: st.DrawFn, mapping: Mapping, least: int = 75, most: int = 110, wrong: bool = False, pool: int = 14
+    mapping: Mapping, least: int = 100, most: int = 130, wrong: bool = False
+) -> st.SearchStrategy[pa.RecordBatch]:
+    """Rows of a mapping; `wrong`: with cells among them that no row may have, or that it lacks."""
+    spoilt = st.lists(ANYTHING, min_size=1, max_size=40) if wrong else st.just([])
+    make = partial(made, mapping, least, most)
+    return st.builds(make, pools(mapping.version, mapping.name, 14), st.integers(0, 2**32 - 1), spoilt)
+
+
+def made(
+    mapping: Mapping, least: int, most: int, cells: dict[str, list[str]], seed: int, spoilt: Sequence[str] = ()
 ) -> pa.RecordBatch:
-    """Rows of a mapping; `wrong`: with cells among them that no row may have, or that it lacks.
+    """Rows put together at random from a few cells a column.
 
     In every second batch all rows fill the same columns: then lines are read by writing them (see `echo`).
     """
-    kinds = columns(mapping.version, mapping.name)
-    pools = {name: draw(st.lists(kind.right(), min_size=1, max_size=pool)) for name, kind in kinds.items()}
-    anything = st.sampled_from(WRONG) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
-    spoilt = draw(st.lists(anything, min_size=1, max_size=3 * pool)) if wrong else []
-    chance = random.Random(draw(st.integers(0, 2**32 - 1)))
-    uniform = chance.random() < 1 / 2
-    likely = {name: float(chance.randint(0, 1)) for name in pools}
+    chance = random.Random(seed)
+    uniform = {name: float(chance.randint(0, 1)) for name in cells} if chance.random() < 1 / 2 else None
+    carried = chance.choice([name for name in cells if name not in mapping.key])
     rows = []
     for _ in range(chance.randint(least, most)):
-        dense = chance.choice([0.0, 0.5, 0.9, 1.0])
-        row = _row(mapping, pools, chance, likely if uniform else dict.fromkeys(pools, dense))
-        for name in chance.sample(sorted(row), chance.randint(0, min(2, len(row)))) if wrong else ():
+        likely = uniform or dict.fromkeys(cells, chance.choice([0.0, 0.5, 0.9, 1.0]))
+        if mapping.optional and chance.random() < 0.95:  # nothing is written for only few rows
+            likely = {**likely, carried: 1.0}
+        row = _row(mapping, cells, chance, likely)
+        for name in chance.sample(sorted(row), chance.randint(0, min(2, len(row)))) if spoilt else ():
             row[name] = chance.choice(spoilt) if chance.random() < 0.8 else None
         for hole in holes(mapping.resource.members.get("identifier", Items((), "", 0))):
             [name] = hole.columns  # no two subjects share one

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fhir_ivig.fhir.client import Client
 from fhir_ivig.issue import IssueError
 from fhir_ivig.sync.pull import Search, pull
 from fhir_ivig.sync.push import push
 
-Start = Callable[[list[dict[str, Any]]], Any]
 PATIENTS = 60  # more than one search takes
 
 
@@ -171,75 +168,3 @@ def test_filters_of_a_folder(params: dict[str, Any], found: str, tmp_path: Path)
     file = tmp_path / "out" / "Observation.ndjson"
     assert [json.loads(line)["id"] for line in file.open()] if found else not file.exists()
     assert not found or [json.loads(line)["id"] for line in file.open()] == found.split()
-
-
-def page(*resources: str, total: int | None = None, mode: str = "match") -> dict[str, str]:
-    entries = ",".join(f'{{"resource":{resource},"search":{{"mode":"{mode}"}}}}' for resource in resources)
-    said = "" if total is None else f'"total":{total},'
-    return {"body": f'{{"resourceType":"Bundle","type":"searchset",{said}"entry":[{entries}]}}'}
-
-
-P1, P2 = (f'{{"resourceType":"Patient","id":"p{number}","value":10.50}}' for number in (1, 2))
-
-
-def test_fewer_than_the_total_is_not_complete(scripted: Start, tmp_path: Path) -> None:
-    pulled = pull(scripted([page(P1, P1, total=2)]).base, [Search("Patient")], tmp_path / "out")
-    assert (pulled.received, pulled.expected, pulled.duplicates) == ({"Patient": 1}, {"Patient": 2}, 1)
-    assert [issue.code for issue in pulled.issues] == ["incomplete"]
-
-
-def test_as_received(scripted: Start, tmp_path: Path) -> None:
-    spread = P2.replace(",", " ,\n ")
-    pulled = pull(scripted([page(P1, spread)]).base, [Search("Patient")], tmp_path / "out")
-    assert pulled.complete
-    assert (tmp_path / "out" / "Patient.ndjson").read_text() == f"{P1}\n{P2}\n"
-
-
-def test_equal_ids_with_other_content_are_kept(scripted: Start, tmp_path: Path) -> None:
-    other = P1.replace("10.50", "10.5")
-    pulled = pull(scripted([page(P1, other, P1)]).base, [Search("Patient")], tmp_path / "out")
-    assert pulled.complete
-    assert (pulled.received["Patient"], pulled.duplicates) == (2, 1)
-    assert [(issue.code, issue.file, issue.row) for issue in pulled.issues] == [("duplicate", "Patient.ndjson", 2)]
-
-
-def test_included_resources_are_not_the_cohort(scripted: Start, tmp_path: Path) -> None:
-    body = page(P1)["body"].replace("]}", f',{{"resource":{P2},"search":{{"mode":"include"}}}}]}}')
-    server = scripted([{"body": body}, page()])
-    pulled = pull(server.base, [Search("Observation", {}, "subject"), Search("Patient")], tmp_path / "out")
-    assert pulled.received == {"Patient": 2}
-    assert server.requests[1][3].endswith(b"subject=Patient%2Fp1")
-
-
-def test_the_cohort_may_come_by_way_of_research_subjects(scripted: Start, tmp_path: Path) -> None:
-    server = scripted([page(P1, mode="include"), page()])
-    searches = [
-        Search("ResearchSubject", {"_include": "ResearchSubject:individual"}),
-        Search("Observation", {}, "patient"),
-    ]
-    assert pull(server.base, searches, tmp_path / "out").complete
-    assert server.requests[1][3].endswith(b"patient=Patient%2Fp1")
-
-
-def test_names_from_a_server_do_not_name_files(scripted: Start, tmp_path: Path) -> None:
-    strange = '{"resourceType":"../../x","id":"1"}'
-    device = '{"resourceType":"Device","id":"1"}'
-    pulled = pull(scripted([page(strange, device)]).base, [Search("Patient")], tmp_path / "out")
-    assert not pulled.complete
-    assert {file.name for file in (tmp_path / "out").iterdir()} == {"manifest.json"}
-
-
-def test_a_lost_server_ends_the_pull(scripted: Start, tmp_path: Path) -> None:
-    busy = {"status": 503, "headers": {"Retry-After": 9999}}
-    server = scripted([page(P1), busy])
-    searches = [Search("Patient"), Search("Observation", {}, "subject"), Search("Procedure", {}, "subject")]
-    pulled = pull(Client(server.base), searches, tmp_path / "out")
-    assert not pulled.complete
-    assert len(server.requests) == 2
-    assert pulled.received == {"Patient": 1}
-
-
-def test_patients_are_given_in_groups(scripted: Start, tmp_path: Path) -> None:
-    server = scripted([page(*(P1.replace("p1", f"n{number}") for number in range(120))), page()])
-    pull(server.base, [Search("Patient"), Search("Observation", {}, "subject")], tmp_path / "out")
-    assert [body.count(b"Patient%2Fn") for _, _, _, body in server.requests] == [0, 50, 50, 20]

@@ -1,0 +1,232 @@
+"""One HTTP exchange: sent, answered, read within limits. Nothing from the environment, no redirect, no second try.
+
+HTTP: RFC 9110; content codings 8.4. TLS is verified always.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import ssl
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from fhir_ivig.fhir.retry import BusyError
+from fhir_ivig.issue import Issue, IssueError
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
+
+BODY_LIMIT = 256 << 20  # bytes, decoded
+RATIO = 200  # decoded to sent; FHIR JSON comes to about 30
+DEEPEST = 100  # objects and arrays within each other
+_PIECE = 1 << 16
+_SMALL = 1 << 20  # bytes; whatever its ratio, this much does no harm
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: HTTP status, headers (by name in any case), decoded body."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class Stream:
+    """An answer whose body is still to come, in decoded pieces."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: Iterator[bytes]
+
+
+class Wire:
+    """Connections to servers, for several threads. Timeouts are seconds: to connect, and between two bytes.
+
+    `ca_file` holds the certificates to trust in place of the system's; `certificate` and `key` are the client's own
+    (PEM). IssueError when these cannot be read.
+    """
+
+    def __init__(
+        self,
+        timeout: tuple[float, float] = (10.0, 120.0),
+        connections: int = 4,
+        ca_file: Path | None = None,
+        certificate: Path | None = None,
+        key: Path | None = None,
+    ) -> None:
+        import urllib3
+
+        # At DEBUG it logs every URL, and the next links of some servers hold what was searched for.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+        self._pool = urllib3.PoolManager(
+            maxsize=connections,
+            timeout=urllib3.Timeout(connect=timeout[0], read=timeout[1]),
+            retries=False,
+            ssl_context=_trust(ca_file, certificate, key),
+        )
+
+    def exchange(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], until: float, place: str = ""
+    ) -> Reply:
+        """The whole answer; BusyError when the same may be asked again, IssueError when it may not be taken."""
+        with self.open(method, url, body, headers, until, place) as stream:
+            return Reply(stream.status, stream.headers, b"".join(stream.pieces))
+
+    @contextmanager
+    def open(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        until: float,
+        place: str = "",
+        limit: int | None = BODY_LIMIT,
+    ) -> Iterator[Stream]:
+        """An answer to read piece by piece, of at most `limit` decoded bytes, up to the moment `until`.
+
+        `place` is how Issues name the server, its origin if not given.
+        """
+        place = place or origin(url)
+        with _told(place):
+            response = self._pool.urlopen(
+                method,
+                url,
+                body=body,
+                headers={**headers, "Accept-Encoding": "gzip"},
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        try:
+            yield Stream(response.status, response.headers, _pieces(response, place, until, limit))
+        finally:
+            response.close()  # does nothing to the connection of a body that was read whole
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL: all of it that may be shown."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def json_body(reply: Reply) -> bytes:
+    """The body of an answer that must be JSON; IssueError for a web page, XML, or what is nested too deep."""
+    kind = reply.headers.get("Content-Type", "").lower()
+    if "html" in kind or reply.body[:64].lstrip()[:1] == b"<":
+        text = (
+            "the server answered with a web page or XML, not FHIR JSON: is the address right, is a log-in in between?"
+        )
+        raise IssueError(Issue("error", "structure", text))
+    if kind and "json" not in kind:
+        raise IssueError(Issue("error", "structure", f"the server answered with {kind[:60]!a}, not FHIR JSON"))
+    if not _is_shallow(reply.body):
+        text = f"the server's answer is nested deeper than {DEEPEST}: it was not taken"
+        raise IssueError(Issue("error", "too-long", text))
+    return reply.body
+
+
+def _is_shallow(body: bytes) -> bool:
+    """Whether JSON is nested at most DEEPEST: by taking away innermost brackets, round after round."""
+    brackets = body.translate(None, _NOT_BRACKETS)  # also those in texts, which seldom matter
+    return _falls(brackets) or _falls(_STRING.sub(b"", body).translate(None, _NOT_BRACKETS))
+
+
+def _falls(brackets: bytes) -> bool:
+    for _ in range(DEEPEST):
+        rest = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if rest == brackets:  # nothing, or what has no other half, as in what was cut off
+            return rest.count(b"{") + rest.count(b"[") <= DEEPEST
+        brackets = rest
+    return not brackets
+
+
+def _trust(ca_file: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+        if certificate:
+            context.load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ValueError) as error:
+        named = " or ".join(str(path) for path in (ca_file, certificate, key) if path)
+        text = f"{named} cannot be read as certificates and key in PEM ({type(error).__name__}): give other files"
+        raise IssueError(Issue("fatal", "security", text)) from None
+    return context
+
+
+def _no_password() -> str:
+    """For a key with a password, which nobody is there to type."""
+    return ""
+
+
+@contextmanager
+def _told(place: str) -> Iterator[None]:
+    """What goes wrong on the wire, as BusyError or as an Issue, in words that name the place alone."""
+    from urllib3 import exceptions as wrong
+
+    text = f"{place} cannot be reached or broke off its answer: is the address right, is it running?"
+    lost = Issue("fatal", "transient", text)
+    try:
+        yield
+    except wrong.SSLError as error:
+        if "certificate" in str(error).lower():
+            text = f"the certificate of {place} is not trusted, or it wants one from us: nothing was sent"
+            raise IssueError(Issue("fatal", "security", text)) from None
+        raise BusyError(lost) from None
+    except wrong.NewConnectionError:
+        raise BusyError(lost, sent=False) from None
+    except wrong.ConnectTimeoutError:
+        raise BusyError(_late(place), sent=False) from None
+    except wrong.TimeoutError:
+        raise BusyError(_late(place)) from None
+    except (wrong.ProtocolError, zlib.error, OSError):
+        raise BusyError(lost) from None
+    except wrong.HTTPError as error:
+        text = f"asking {place} failed ({type(error).__name__})"
+        raise IssueError(Issue("fatal", "processing", text)) from None
+
+
+def _late(place: str) -> Issue:
+    return Issue("fatal", "timeout", f"{place} did not answer in time: try again later")
+
+
+def _pieces(response: BaseHTTPResponse, place: str, until: float, limit: int | None) -> Iterator[bytes]:
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in ("", "identity", "gzip", "x-gzip"):
+        text = f"{place} packed its answer as {coding[:40]!a}, which was not asked for: it was not taken"
+        raise IssueError(Issue("fatal", "not-supported", text))
+    unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if "gzip" in coding else None
+    packed = size = 0
+    with _told(place):
+        while part := response.read1(_PIECE, decode_content=False):
+            packed += len(part)
+            for piece in _unpacked(unpack, part) if unpack else (part,):
+                size += len(piece)
+                if (limit is not None and size > limit) or (size > _SMALL and size > RATIO * packed):
+                    text = f"the answer of {place} is longer than we take: ask for smaller pages"
+                    raise IssueError(Issue("fatal", "too-long", text))
+                yield piece
+            if time.monotonic() > until:
+                raise BusyError(_late(place))
+        if unpack and packed and (not unpack.eof or unpack.unused_data):
+            raise zlib.error
+
+
+def _unpacked(unpack: zlib._Decompress, part: bytes) -> Iterator[bytes]:
+    """The content of a packed part, never more at once than a piece."""
+    while True:
+        piece = unpack.decompress(part, _PIECE)
+        yield piece
+        part = unpack.unconsumed_tail
+        if len(piece) < _PIECE and not part:
+            return

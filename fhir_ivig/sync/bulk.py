@@ -1,0 +1,236 @@
+"""Bulk Data export: asked for, waited for, fetched file by file to disk; killed anywhere, it goes on.
+
+https://hl7.org/fhir/uv/bulkdata/export.html. What is done stands in `state.json` beside the files.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from urllib.parse import urlencode
+
+from fhir_ivig.fhir.bulk import File, Manifest, deleted, read_manifest
+from fhir_ivig.fhir.bundle import LOGICAL_ID, outcome_issues
+from fhir_ivig.fhir.client import Client, RefusedError
+from fhir_ivig.fhir.folder import create
+from fhir_ivig.fhir.retry import BusyError, seconds
+from fhir_ivig.fhir.server import server_settings
+from fhir_ivig.fhir.wire import json_body
+from fhir_ivig.issue import Issue, IssueError
+
+POLL_SECONDS = 300.0  # the longest pause between two looks, whatever the server wants
+PATIENCE = 24 * 3600.0  # seconds; an export that takes longer is left, and can be gone on with
+ATTEMPTS = 5  # for a file
+FILE_LIMIT = 1 << 36  # bytes
+_LIMIT_TEXT = f"a file of the export is longer than {FILE_LIMIT} bytes: it was not taken"
+_EXPIRED = {401, 403, 404, 410}  # what servers answer to a link that is no longer good
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """What to export: `system`, `patient` or `group/ID`; `origins` are others than the server's own that files may
+    lie at, which get no credentials; `poll_seconds` the longest pause between two looks at the job."""
+
+    level: str = "system"
+    origins: Sequence[str] = ()
+    poll_seconds: float = POLL_SECONDS
+
+    @property
+    def operation(self) -> str:
+        """The operation's path. IssueError for a level that is none."""
+        kind, _, name = self.level.partition("/")
+        if self.level in ("system", "patient"):
+            return {"system": "$export", "patient": "Patient/$export"}[self.level]
+        if kind == "group" and LOGICAL_ID.fullmatch(name):
+            return f"Group/{name}/$export"
+        said = "There are bulk exports of `system`, `patient` and `group/ID` (the id of a Group on the server)."
+        raise IssueError(Issue("fatal", "invalid", said))
+
+
+def bulk_of(source: str, level: str, poll_seconds: float | None = None) -> Bulk:
+    """What to export from a source as a person gave it; a server.yaml says where else files may lie."""
+    settings = server_settings(source)
+    if settings is None:
+        raise IssueError(Issue("fatal", "invalid", "A folder exports nothing: leave --bulk out, or name a server."))
+    return Bulk(level, settings.bulk_origins, POLL_SECONDS if poll_seconds is None else poll_seconds)
+
+
+@dataclass(slots=True)
+class State:
+    """How far an export is; `asked` says which."""
+
+    asked: dict[str, str]
+    status: str = ""
+    kinds: list[str] = field(default_factory=list)
+    lines: dict[str, int] = field(default_factory=dict)  # of the files that are here
+
+
+@dataclass(slots=True)
+class Exported:
+    """`folder` holds the resources, so many `lines` of NDJSON; `gone` are those deleted (`Type/id`)."""
+
+    folder: Path
+    time: str
+    lines: int = 0
+    gone: set[str] = field(default_factory=set)
+    issues: list[Issue] = field(default_factory=list)
+
+
+class Export:
+    """An export kept in `folder` while it goes on."""
+
+    def __init__(
+        self, client: Client, bulk: Bulk, folder: Path, on_progress: Callable[[str, int], None] | None = None
+    ) -> None:
+        self.client, self.bulk, self.folder, self.on_progress = client, bulk, folder, on_progress
+        self.state = State({})
+
+    def run(self, types: Sequence[str], since: str | None = None) -> Exported:
+        """Exports resources of some types, changed `since`, to `folder`/output; goes on where an earlier call was.
+
+        What the server could not export, and files with another number of lines than promised, are error Issues.
+        IssueError when the server exports nothing so, or cannot be reached; then the same call goes on later.
+        """
+        asked = {"source": self.client.gate.base, "operation": self.bulk.operation, "_type": ",".join(types)}
+        if since:
+            asked["_since"] = since
+        manifest = self.job(asked)
+        kinds = [file.kind for _, file in manifest.files()]
+        if self.state.kinds != kinds:  # begun anew, or the server lists its files otherwise than before
+            self.state.kinds, self.state.lines = kinds, {}
+        for name, _ in list(manifest.files()):
+            if name not in self.state.lines:
+                manifest = self.fetch(name, manifest)
+        return self.exported(manifest)
+
+    def job(self, asked: dict[str, str]) -> Manifest:
+        """The manifest of the job that was begun earlier, if it is still there, else of a new one."""
+        if self.resume(asked):
+            try:
+                return self.wait()
+            except RefusedError as refused:
+                if refused.status not in _EXPIRED:
+                    raise
+        self.kick_off(asked)
+        return self.wait()
+
+    def exported(self, manifest: Manifest) -> Exported:
+        """What is here now, held against the manifest."""
+        found, lines = Exported(self.folder / "output", manifest.transactionTime), self.state.lines
+        for name, file in manifest.files():
+            if file.count is not None and file.count != lines[name]:
+                text = f"the export promised {file.count} lines of {file.kind} and gave {lines[name]}: pull again"
+                found.issues.append(Issue("error", "incomplete", text))
+        found.lines = sum(count for name, count in lines.items() if name.startswith("output"))
+        for path in sorted(self.folder.glob("error-*.ndjson")):
+            for line in path.read_bytes().splitlines():
+                found.issues += self.client.transport.masked(outcome_issues(line))
+        for path in sorted(self.folder.glob("deleted-*.ndjson")):
+            found.gone.update(*map(deleted, path.read_bytes().splitlines()))
+        return found
+
+    def forget(self) -> None:
+        """Takes the files away, here and at the server, which may have done so already."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(IssueError):
+            self.client.ask("DELETE", self.state.status)
+
+    def resume(self, asked: Mapping[str, str]) -> bool:
+        """Whether there is an export of the same, begun earlier."""
+        try:
+            self.state = State(**json.loads((self.folder / "state.json").read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return False
+        return self.state.asked == asked and bool(self.state.status)
+
+    def kick_off(self, asked: dict[str, str]) -> None:
+        if self.folder.exists() and not (self.folder / "state.json").exists() and any(self.folder.iterdir()):
+            text = "Something else is where the export is kept while it goes on: move it, or choose another OUT."
+            raise IssueError(Issue("fatal", "conflict", text, str(self.folder)))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        (self.folder / "output").mkdir(mode=0o700, parents=True)
+        self.folder.chmod(0o700)
+        query = {name: value for name, value in asked.items() if name.startswith("_")}
+        link = f"{asked['operation']}?{urlencode({'_outputFormat': 'application/fhir+ndjson', **query})}"
+        reply = self.client.ask("GET", link, headers={"Prefer": "respond-async"}, idempotent=False)
+        place = reply.headers.get("Content-Location")
+        if reply.status != 202 or not place:
+            text = "the server did not take up the bulk export (no 202 with Content-Location): pull without --bulk"
+            raise IssueError(Issue("fatal", "not-supported", text))
+        self.state = State(asked, self.client.gate.admit(place))
+        self.save()
+
+    def save(self) -> None:
+        part = self.folder / "state.part"
+        part.unlink(missing_ok=True)
+        with create(part) as file:
+            file.write(json.dumps(asdict(self.state)).encode())
+        part.replace(self.folder / "state.json")
+
+    def wait(self) -> Manifest:
+        """The manifest, once the job is done."""
+        until, pause = time.monotonic() + PATIENCE, 1.0
+        while True:
+            reply = self.client.ask("GET", self.state.status, headers={"Accept": "application/json"})
+            if reply.status != 202:
+                return read_manifest(json_body(reply))
+            if self.on_progress:
+                self.on_progress("bulk export", 0)
+            wait = min(max(pause, seconds(reply.headers.get("Retry-After"))), self.bulk.poll_seconds)
+            if time.monotonic() + wait > until:
+                text = "the bulk export takes longer than a day: the same command goes on with it"
+                raise IssueError(Issue("fatal", "timeout", text))
+            time.sleep(wait)
+            pause *= 1.5
+
+    def fetch(self, name: str, manifest: Manifest) -> Manifest:
+        """Fetches a file; where its link is no longer good, the manifest once more, whose links may be."""
+        try:
+            self.stream(name, dict(manifest.files())[name], manifest)
+        except RefusedError as refused:
+            if refused.status not in _EXPIRED:
+                raise
+            fresh = self.wait()
+            if [file.kind for _, file in fresh.files()] != self.state.kinds:
+                text = "the server's manifest is another than it was: pull again"
+                raise IssueError(Issue("fatal", "conflict", text)) from None
+            manifest = fresh
+            self.stream(name, dict(manifest.files())[name], manifest)
+        return manifest
+
+    def stream(self, name: str, file: File, manifest: Manifest) -> None:
+        """One file to disk, again from its beginning where it breaks off."""
+        target = self.folder / ("output" if name.startswith("output") else "") / name
+        for attempt in range(1, ATTEMPTS + 1):
+            part = target.with_suffix(".part")
+            part.unlink(missing_ok=True)
+            try:
+                self.state.lines[name] = self.once(file, part, manifest.requiresAccessToken)
+                break
+            except BusyError as busy:
+                if attempt == ATTEMPTS:
+                    raise IssueError(*busy.issues) from None
+                time.sleep(min(max(busy.wait, 0.5 * 2**attempt), self.bulk.poll_seconds))
+        part.replace(target) if self.state.lines[name] else part.unlink()
+        self.save()
+        if self.on_progress:
+            self.on_progress(file.kind, self.state.lines[name])
+
+    def once(self, file: File, part: Path, credentials: bool) -> int:
+        lines, size, last = 0, 0, b"\n"
+        transport = self.client.transport
+        with (
+            transport.file(file.url, allowed_origins=self.bulk.origins, credentials=credentials) as stream,
+            create(part) as out,
+        ):
+            for piece in stream.pieces:
+                out.write(piece)
+                lines, size, last = lines + piece.count(b"\n"), size + len(piece), piece[-1:] or last
+                if size > FILE_LIMIT:
+                    raise IssueError(Issue("fatal", "too-long", _LIMIT_TEXT))
+        return lines + (last != b"\n")

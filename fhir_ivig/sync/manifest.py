@@ -1,0 +1,84 @@
+"""`manifest.json`: what a pull asked for, what it was promised and what it got, for people and for the next pull."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fhir_ivig.fhir.client import Client
+from fhir_ivig.fhir.folder import Folder, create
+from fhir_ivig.sync.receiving import Pulled
+from fhir_ivig.sync.source import Server
+from fhir_ivig.sync.whole import MARKER
+
+if TYPE_CHECKING:
+    from fhir_ivig.sync.pull import Search
+
+_PERSONAL = ("identifier", "_id")  # parameters whose values name persons
+
+
+def describe(store: Client | Folder, searches: Sequence[Search], pulled: Pulled, server: Server) -> dict[str, Any]:
+    """The manifest of a pull; `complete` is for whoever computes from it. It names no person."""
+    return {
+        "complete": pulled.complete,
+        "source": store.gate.base if isinstance(store, Client) else server.base or str(store.path),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "server_time": pulled.server_time,
+        "versions": {"fhir-ivig": version("fhir-ivig"), **server.versions},
+        "asked": [shown(search) for search in searches],
+        "expected": dict(pulled.expected),
+        "received": dict(pulled.received),
+        "duplicates": pulled.duplicates,
+        "refused": pulled.refused,
+        "failed": list(dict.fromkeys(pulled.failed)),
+        "issues": [issue.as_dict() for issue in pulled.issues],
+    }
+
+
+def write_manifest(
+    folder: Path, store: Client | Folder, searches: Sequence[Search], pulled: Pulled, server: Server
+) -> None:
+    """`describe`, in the folder's manifest.json."""
+    with create(folder / MARKER) as file:
+        text = json.dumps(describe(store, searches, pulled, server), indent=2, ensure_ascii=False)
+        file.write(text.encode() + b"\n")
+
+
+def shown(search: Search) -> dict[str, Any]:
+    """A search for the manifest, without the values that name persons."""
+    return {
+        "type": search.resource_type,
+        "parameters": {name: _without_names(name, value) for name, value in search.parameters.items()},
+        **({"subjects": search.subjects} if search.subjects else {}),
+        **({search.any_of: f"{len(search.values)} values"} if search.any_of else {}),
+    }
+
+
+def earliest(*times: str | None) -> str | None:
+    """The earliest of some instants as texts, in UTC; None where none can be read."""
+    return min(filter(None, map(_instant, times)), default=None)
+
+
+def latest(*times: str | None) -> str | None:
+    """The latest of them."""
+    return max(filter(None, map(_instant, times)), default=None)
+
+
+def _instant(text: str | None) -> str | None:
+    """An instant in UTC, whole seconds, so that it sorts as a text; a fraction is cut off, never rounded up."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if found.tzinfo else None
+
+
+def _without_names(name: str, value: str | Sequence[str]) -> str:
+    text = value if isinstance(value, str) else " and ".join(value)
+    if name not in _PERSONAL:
+        return text
+    return ",".join(dict.fromkeys(f"{part.partition('|')[0]}|" for part in text.split(",")))

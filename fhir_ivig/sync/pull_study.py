@@ -1,0 +1,191 @@
+"""A study fetched from a server or folder: its resources as received, its tables, what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fhir_ivig.fhir.client import Client
+from fhir_ivig.fhir.folder import Folder
+from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.mapping.collection import Bound
+from fhir_ivig.mapping.identity import identifier_system
+from fhir_ivig.study.study import Study
+from fhir_ivig.sync.bulk import Bulk, Export
+from fhir_ivig.sync.export import bind
+from fhir_ivig.sync.incremental import deleted_since, known_from, merge
+from fhir_ivig.sync.links import Link, Linked, identifiers, links_of, read_links, resolve
+from fhir_ivig.sync.pull import Known, Search, pull
+from fhir_ivig.sync.pull_bulk import pull_bulk
+from fhir_ivig.sync.receiving import Pulled
+from fhir_ivig.sync.searches import searches
+from fhir_ivig.sync.source import ask_server, open_source
+from fhir_ivig.sync.tabulate import Tabulated, tabulate_into
+from fhir_ivig.sync.whole import MARKER, landing, read_manifest, whole_folder
+
+OWN_MRNS = "mrn"  # in place of a file of links: the study's own column
+
+
+def pull_study(
+    study: Study,
+    source: str | Client,
+    out: Path,
+    *,
+    version: str | None = None,
+    token: str | None = None,
+    subjects: Sequence[str] | None = None,
+    mrns: Sequence[str] | None = None,
+    codes: Sequence[str] | None = None,
+    links: str | Path | None = None,
+    since_last: bool = False,
+    bulk: Bulk | None = None,
+    progress: Callable[..., None] | None = None,
+) -> Tabulated:
+    """Fetch a study from a FHIR server (its base URL, or a `Client`) or a folder into `out`: `out/fhir` as received,
+    the tables, `study.yaml` (which makes it a study again), `manifest.json`, `issues.ndjson`.
+
+    All of the study by default: the Patients and ResearchSubjects that carry its identifiers, the Patients that these
+    refer to, and what belongs to them. `subjects` narrows it to these of the study's subjects, `mrns` to the Patients
+    with these values in the study's `mrn_system`, `codes` to resources with these codes (`system|code`).
+    `links` names a CSV file (subject, system, value), or is "mrn" for the study's own subjects table: who the
+    hospital's own Patients are (see `sync.links`).
+
+    With `since_last` only what changed since the pull in `out` is asked for and put together with what that one got;
+    what was deleted since is taken out, as far as the server's history tells. Where that cannot be (no earlier
+    complete pull of the same from there, a server without `_lastUpdated`), all is asked for, and an information Issue
+    says so. With `bulk` the server exports the resources to files, and the cohort is picked out of these here; while
+    that goes on they are kept in `OUT.bulk`, and the same call goes on after an interruption.
+
+    The rows are sorted by key, so equal studies give equal files. A table of which nothing was found is there, empty:
+    it was asked for. What is not complete (`Tabulated.complete`, `complete` in the manifest) does not replace an
+    earlier complete cohort: it becomes `OUT.incomplete` (`Tabulated.out`). IssueError if nothing at all came; then
+    `out` is as it was.
+    """
+    bound, store, export = bind(study, version), open_source(source, token), None
+    read = [study.path, *([store.path] if isinstance(store, Folder) else [])]
+    with whole_folder(out, read, keep_complete=True) as part:
+        server = ask_server(store, bound.mappings.version)
+        linked = _link(store, study, bound, subjects, mrns, links)
+        asked = searches(
+            bound, subjects=subjects, patients=linked.patients, only_patients=mrns is not None, codes=codes
+        )
+        known, issues = None, linked.issues
+        if since_last and isinstance(store, Client):
+            known, why = known_from(out, store, asked)
+            issues += why
+        if bulk and isinstance(store, Client):
+            export = Export(store, bulk, out.resolve().with_name(f"{out.name}.bulk"), progress)
+            pulled = pull_bulk(
+                export, asked, part / "fhir", server, earlier=out / "fhir", known=known, on_progress=progress
+            )
+        else:
+            pulled = pull(
+                store, asked, part / "fhir", filter_here=True, known=known, server=server, on_progress=progress
+            )
+        if not pulled.received:
+            raise IssueError(*issues, *pulled.issues)
+        issues += pulled.issues
+        if known and isinstance(store, Client):
+            issues += _put_together(store, known, pulled, out / "fhir", part / "fhir")
+        issues += _not_found(part / "fhir", bound, linked, subjects or ())
+        issues += _none_found(asked, pulled, part / "fhir")
+        found = tabulate_into(
+            part, [part / "fhir"], study, bound, sort=True, issues=issues, told=linked.told, progress=progress
+        )
+        _finish(study, out, part, found, pulled.complete)
+    if export:
+        export.forget()
+    return found
+
+
+def _link(
+    store: Client | Folder,
+    study: Study,
+    bound: Bound,
+    subjects: Sequence[str] | None,
+    mrns: Sequence[str] | None,
+    links: str | Path | None,
+) -> Linked:
+    """The hospital's Patients of the cohort. IssueError for links that cannot be read or a look-up that fails."""
+    found = [] if links is None else links_of(study) if links == OWN_MRNS else read_links(Path(links))
+    if subjects is not None:
+        found = [link for link in found if link.subject in subjects]
+    if mrns is not None:
+        if "mrn_system" not in study.parameters:
+            said = "MRNs need their identifier system: give it as the parameter mrn_system in study.yaml."
+            raise IssueError(Issue("fatal", "required", said, study.path.name))
+        known = {link.value: link for link in found if link.system == study.parameters["mrn_system"]}
+        found = [known.get(mrn) or Link("", study.parameters["mrn_system"], mrn) for mrn in mrns]
+    if not found:
+        return Linked()
+    target = patient_mapping(bound)
+    return resolve(store, found, identifier_system(bound.base, target), target)
+
+
+def patient_mapping(bound: Bound) -> str:
+    """The mapping whose resources are Patients."""
+    return next(name for name, each in bound.mappings.by_name.items() if each.resource_type == "Patient")
+
+
+def _not_found(fhir: Path, bound: Bound, linked: Linked, subjects: Sequence[str]) -> list[Issue]:
+    """An error for each subject asked for by its number that no Patient, ResearchSubject or link names."""
+    systems = {identifier_system(bound.base, name) for name in bound.mappings.by_name}
+    known = {told.value for told in linked.told}
+    for kind in ("Patient", "ResearchSubject"):
+        file = fhir / f"{kind}.ndjson"
+        for line in file.read_bytes().splitlines() if file.exists() and subjects else ():
+            known |= {value for system, value in identifiers(line) if system in systems}
+    return [
+        Issue("error", "not-found", f"The subject {subject} was asked for and not found.")
+        for subject in subjects
+        if subject not in known
+    ]
+
+
+def _put_together(store: Client, known: Known, pulled: Pulled, earlier: Path, new: Path) -> list[Issue]:
+    """What the earlier pull got and is still so, with what came now. IssueError if the server breaks off."""
+    kinds = sorted(pulled.changed_only)
+    gone = deleted_since(store, kinds, known.time)
+    merge(earlier, new, kinds, gone.refs, known.patients - pulled.patients.keys())
+    return gone.issues
+
+
+def _none_found(asked: list[Search], pulled: Pulled, fhir: Path) -> list[Issue]:
+    """A warning for each resource type that was asked for and of which there was none at all."""
+    if not pulled.patients:
+        return []
+    kinds = dict.fromkeys(search.resource_type for search in asked)
+    return [
+        Issue("warning", "not-found", f"There is no {kind} of this study's subjects.")
+        for kind in kinds
+        if not (fhir / f"{kind}.ndjson").exists()
+    ]
+
+
+def _finish(study: Study, out: Path, part: Path, found: Tabulated, all_received: bool) -> None:
+    """The tables that are empty, study.yaml, and one manifest for all."""
+    from fhir_ivig.study.writing import write_table
+
+    for table in study.tables.keys() - found.rows.keys():
+        write_table(part / f"{table}.csv", [], list(study.dictionary[table].columns))
+    write_study(study, out, part, list(dict.fromkeys([*study.tables, *found.rows])))
+    manifest = {**read_manifest(part / "fhir"), **read_manifest(part), "all_received": all_received}
+    (part / MARKER).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    there = landing(out.resolve(), part)
+    found.out = None if there == out.resolve() else there
+
+
+def write_study(study: Study, out: Path, folder: Path, tables: list[str]) -> None:
+    """The study.yaml of canonical tables that will stand in `out`: the same study, its tables as they are there."""
+    import yaml
+
+    from fhir_ivig.yamltext import load, plain
+
+    text = plain(load(study.path))
+    text["tables"] = {table: {} for table in tables if table != "studies"}
+    text["fhir_version"] = study.fhir_version
+    if study.mappings:
+        text["mappings"] = [os.path.relpath(mapping, out) for mapping in study.mappings]
+    (folder / "study.yaml").write_text(yaml.safe_dump(text, sort_keys=False, allow_unicode=True), "utf-8")

@@ -1,0 +1,140 @@
+"""Resources as they come from a server or folder: told apart, written once as received, counted."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from fhir_ivig.fhir.bundle import RESOURCE_TYPE, Head, head
+from fhir_ivig.fhir.folder import create
+from fhir_ivig.issue import Issue, failed
+
+
+@dataclass(slots=True)
+class Pulled:
+    """What a pull gave.
+
+    `received` counts the resources written, `expected` those that the server promised (its total, else its answer to
+    a count query), by type; `duplicates` came again with equal content; `refused` were no resource of the type asked
+    for and left out; `failed` are the types of searches that came to nothing or to an early end; `changed_only` those
+    of which only what changed was asked for. `server_time` is the instant from which a later pull must ask again.
+    `complete` is no error among the issues.
+    """
+
+    received: Counter[str] = field(default_factory=Counter)
+    expected: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+    refused: int = 0
+    failed: list[str] = field(default_factory=list)
+    changed_only: set[str] = field(default_factory=set)
+    server_time: str | None = None
+    patients: dict[str, None] = field(default_factory=dict)
+    issues: list[Issue] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        return not failed(self.issues)
+
+
+class _Meta(msgspec.Struct):
+    lastUpdated: str | None = None  # noqa: N815 (the element's name)
+
+
+class _Reference(msgspec.Struct):
+    reference: str | None = None
+
+
+class _Told(msgspec.Struct):
+    meta: _Meta | None = None
+    individual: _Reference | None = None  # of an R4 ResearchSubject
+    subject: _Reference | None = None  # of an R5 ResearchSubject, and of most else
+    patient: _Reference | None = None
+
+
+_told = msgspec.json.Decoder(_Told)
+_PATIENT = re.compile(r"(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]*)?$")
+
+
+class Receiving:
+    """The files of one pull. `last_updated` is the largest `meta.lastUpdated` as a text.
+
+    Where servers write it in several zones that may be an earlier instant than the true largest, never a later one.
+    """
+
+    def __init__(self, folder: Path, pulled: Pulled) -> None:
+        self.folder, self.pulled = folder, pulled
+        self.last_updated = ""
+        self.led_to: dict[str, None] = {}  # Patients that ResearchSubjects of the cohort refer to
+        self._seen: dict[str, set[bytes]] = {}
+        self._files: dict[str, IO[bytes]] = {}
+
+    def close(self) -> None:
+        """Finish the files."""
+        for file in self._files.values():
+            file.close()
+
+    def keep(self, line: bytes, asked: str, included: bool = False) -> None:
+        """Writes a resource of a search for `asked`, unless it came before; notes the Patients of the cohort."""
+        found, pulled = head(line), self.pulled
+        kind = found.resourceType
+        if not RESOURCE_TYPE.fullmatch(kind) or not (included or kind == asked):
+            pulled.refused += 1
+            text = f"the answer to a search for {asked} holds something else, which was left out"
+            pulled.issues.append(Issue("error", "structure", text))
+            return
+        mark, known = digest(line), self._seen.setdefault(found.ref, set())
+        if mark in known and found.sound:
+            pulled.duplicates += 1
+            return
+        name = f"{kind}.ndjson"
+        if name not in self._files:
+            self._files[name] = create(self.folder / name)
+        self._files[name].write(line + b"\n")
+        pulled.received[kind] += 1
+        row = pulled.received[kind]
+        if not found.sound:
+            text = "the resource came without a sound id, so it cannot be told from others"
+            pulled.issues.append(Issue("warning", "structure", text, file=name, row=row))
+        elif known:
+            text = "a resource with the same id and other content came before: both were kept"
+            pulled.issues.append(Issue("warning", "duplicate", text, file=name, row=row))
+        known.add(mark)
+        self._note(found, line, cohort=not (included and asked == kind))
+
+    def _note(self, found: Head, line: bytes, cohort: bool) -> None:
+        """What a resource tells besides its content: when it was changed, and who is of the cohort."""
+        if found.resourceType == "Patient" and found.sound and cohort:
+            self.pulled.patients[found.ref] = None
+        told = _tell(line)
+        if told.meta and told.meta.lastUpdated:
+            self.last_updated = max(self.last_updated, told.meta.lastUpdated)
+        if found.resourceType == "ResearchSubject":
+            self.led_to |= dict.fromkeys(sorted(_patients(told)))
+
+
+def about(line: bytes) -> set[str]:
+    """The Patients (`Patient/id`) that a resource belongs to."""
+    return _patients(_tell(line))
+
+
+def _tell(line: bytes) -> _Told:
+    try:
+        return _told.decode(line)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return _Told()
+
+
+def _patients(told: _Told) -> set[str]:
+    literals = [each.reference or "" for each in (told.individual, told.subject, told.patient) if each]
+    return {f"Patient/{found[1]}" for literal in literals if (found := _PATIENT.search(literal))}
+
+
+def digest(line: bytes) -> bytes:
+    """What stands for a resource's content."""
+    return blake2b(line, digest_size=16).digest()

@@ -1,0 +1,203 @@
+"""Bulk exports: as the search pull, from a real server; expired links, other origins, errors, from scripted ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ward import Hospital
+
+from fhir_ivig.fhir.client import Client
+from fhir_ivig.issue import IssueError
+from fhir_ivig.sync import incremental
+from fhir_ivig.sync.bulk import Bulk, Export
+from fhir_ivig.sync.pull_study import pull_study
+
+Start = Callable[[list[dict[str, Any]]], Any]
+QUICK = Bulk(poll_seconds=0.05)
+SOME: dict[str, Any] = {"links": "mrn", "subjects": ["S-01", "S-02"]}
+
+
+@pytest.fixture
+def hospital(server: str, tmp_path: Path) -> Hospital:
+    made = Hospital(server, tmp_path / "study")
+    made.put(
+        made.patient("a", "4711"),
+        made.patient("b", "4712"),
+        *(made.ck(f"r{place}", "ab"[place % 2], f"2024-0{3 + place // 2}-01", 1000 + place) for place in range(4)),
+        made.infusion("i", "a", "2024-03-04"),
+    )
+    return made
+
+
+def lines(folder: Path) -> dict[str, list[str]]:
+    return {file.name: sorted(file.read_text().splitlines()) for file in (folder / "fhir").glob("*.ndjson")}
+
+
+@pytest.mark.parametrize("level", ["system", "patient"])
+def test_as_the_search_pull(level: str, hospital: Hospital, server: str, tmp_path: Path) -> None:
+    pull_study(hospital.study, server, tmp_path / "search", **SOME)
+    found = pull_study(hospital.study, server, tmp_path / "bulk", bulk=Bulk(level, poll_seconds=0.05), **SOME)
+    assert found.complete, [str(issue) for issue in found.log.first]
+    assert lines(tmp_path / "bulk") == lines(tmp_path / "search")
+    for name in ("subjects", "assessments", "infusions"):
+        file = f"{name}.csv"
+        assert (tmp_path / "bulk" / file).read_text() == (tmp_path / "search" / file).read_text()
+    manifest = json.loads((tmp_path / "bulk/manifest.json").read_text())
+    assert (manifest["source"], bool(manifest["server_time"])) == (server, True)
+    assert not (tmp_path / "bulk.bulk").exists()
+
+
+def test_of_a_group(hospital: Hospital, server: str, tmp_path: Path) -> None:
+    members = [{"entity": {"reference": f"Patient/{hospital.id('a')}"}}]
+    hospital.put(
+        {"resourceType": "Group", "id": hospital.id("g"), "type": "person", "actual": True, "member": members}
+    )
+    bulk = Bulk(f"group/{hospital.id('g')}", poll_seconds=0.05)
+    found = pull_study(hospital.study, server, tmp_path / "out", bulk=bulk, links="mrn", subjects=["S-01"])
+    assert (found.complete, found.rows["assessments"]) == (True, 2)
+    with pytest.raises(IssueError, match="bulk exports of"):
+        pull_study(hospital.study, server, tmp_path / "out", bulk=Bulk("group/../x"))
+
+
+def test_since_last(hospital: Hospital, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incremental, "OVERLAP", incremental.timedelta(0))
+    out = tmp_path / "out"
+    pull_study(hospital.study, server, out, bulk=QUICK, links="mrn", subjects=["S-01"])
+    hospital.put(hospital.ck("r0", "a", "2024-03-01", 7), hospital.ck("r2", "a", "2024-04-02", 9))
+    hospital.client.ask("DELETE", f"MedicationAdministration/{hospital.id('i')}")
+    for subjects in (["S-01"], ["S-01", "S-02"]):  # then with a Patient of whom nothing is new
+        again = pull_study(hospital.study, server, out, bulk=QUICK, since_last=True, links="mrn", subjects=subjects)
+        pull_study(hospital.study, server, tmp_path / "whole", links="mrn", subjects=subjects)
+        assert again.complete, [str(issue) for issue in again.log.first]
+        assert (out / "assessments.csv").read_text() == (tmp_path / "whole/assessments.csv").read_text()
+        assert again.rows["infusions"] == 0
+
+
+def test_killed_and_gone_on_with(
+    hospital: Hospital, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    once = Export.once
+
+    def dies(self: Export, file: Any, *more: Any) -> int:
+        if len(fetched) == 1:
+            fetched.append("")
+            raise KeyboardInterrupt
+        fetched.append(file.url)
+        return once(self, file, *more)
+
+    monkeypatch.setattr(Export, "once", dies)
+    with pytest.raises(KeyboardInterrupt):
+        pull_study(hospital.study, server, tmp_path / "out", bulk=QUICK, **SOME)
+    assert (tmp_path / "out.bulk/state.json").stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / "out").exists()
+    assert pull_study(hospital.study, server, tmp_path / "out", bulk=QUICK, **SOME).rows["assessments"] == 4
+    urls = [url for url in fetched if url]
+    assert len(urls) == len(set(urls))  # each file once
+    assert len({url.rpartition("/")[0] for url in urls}) == 1  # all of one job
+
+
+def accepted(place: str = "{base}/status/1") -> dict[str, Any]:
+    return {"status": 202, "headers": {"Content-Location": place}}
+
+
+def manifest(*output: dict[str, Any], token: bool = True, **more: Any) -> dict[str, Any]:
+    told = {"transactionTime": "2024-01-01T00:00:00Z", "requiresAccessToken": token, "output": output, **more}
+    return {"body": json.dumps(told), "headers": {"Expires": "0"}}
+
+
+def file(name: str, **more: Any) -> dict[str, Any]:
+    return {"type": "Patient", "url": f"{{base}}/files/{name}", **more}
+
+
+LINE = {"body": '{"resourceType":"Patient","id":"p"}\n'}
+GONE = {"status": 404, "body": "{}"}
+
+
+def run(server: Any, folder: Path, **settings: Any) -> Any:
+    return Export(Client(server.base, "token"), Bulk(poll_seconds=0.01, **settings), folder).run(["Patient"])
+
+
+def test_what_is_asked_and_waited_for(scripted: Start, tmp_path: Path) -> None:
+    waiting = {"status": 202, "headers": {"Retry-After": 120}}
+    server = scripted([accepted(), waiting, waiting, manifest(file("a", count=1)), LINE])
+    found = run(server, tmp_path / "x")
+    assert (found.lines, found.time, found.issues) == (1, "2024-01-01T00:00:00Z", [])
+    _, path, headers, _ = server.requests[0]
+    assert path == "/fhir/$export?_outputFormat=application%2Ffhir%2Bndjson&_type=Patient"
+    assert headers["Prefer"] == "respond-async"
+    assert headers["Authorization"] == "Bearer token"
+    assert server.requests[4][2]["Accept"] == "application/fhir+ndjson"
+    assert server.requests[4][2]["Authorization"] == "Bearer token"
+
+
+def test_no_token_where_none_is_wanted(scripted: Start, tmp_path: Path) -> None:
+    server = scripted([accepted(), manifest(file("a"), token=False), LINE])
+    run(server, tmp_path / "x")
+    assert "Authorization" not in server.requests[2][2]
+
+
+def test_other_origins_only_if_allowed_and_never_with_a_token(scripted: Start, tmp_path: Path) -> None:
+    store = scripted([LINE])
+    answers = [accepted(), manifest({"type": "Patient", "url": f"{store.base}/a"})]
+    with pytest.raises(IssueError, match="leads to"):
+        run(scripted(answers), tmp_path / "x")
+    assert not store.requests
+    assert run(scripted(answers), tmp_path / "y", origins=[store.base.removesuffix("/fhir")]).lines == 1
+    assert "Authorization" not in store.requests[0][2]
+
+
+def test_a_job_elsewhere_is_not_asked_after(scripted: Start, tmp_path: Path) -> None:
+    with pytest.raises(IssueError, match="leads to https://evil"):
+        run(scripted([accepted("https://evil.example/status")]), tmp_path / "x")
+
+
+def test_expired_links_are_asked_for_once_more(scripted: Start, tmp_path: Path) -> None:
+    server = scripted([accepted(), manifest(file("old")), GONE, manifest(file("new")), LINE])
+    assert run(server, tmp_path / "x").lines == 1
+    assert [path.rpartition("/")[2] for _, path, _, _ in server.requests][2:] == ["old", "1", "new"]
+    with pytest.raises(IssueError):
+        run(scripted([accepted(), manifest(file("old")), GONE, manifest(file("new")), GONE]), tmp_path / "y")
+
+
+def test_a_job_that_is_no_more_is_begun_anew(scripted: Start, tmp_path: Path) -> None:
+    with pytest.raises(IssueError):
+        run(scripted([accepted(), {"status": 422, "body": "{}"}]), tmp_path / "x")
+    state = json.loads((tmp_path / "x/state.json").read_text())
+    server = scripted([GONE, accepted(), manifest(file("a")), LINE])
+    state["asked"]["source"], state["status"] = server.base, f"{server.base}/status/1"
+    (tmp_path / "x/state.json").write_text(json.dumps(state))
+    assert run(server, tmp_path / "x").lines == 1
+    assert len(server.requests) == 4
+
+
+def test_errors_deletions_and_counts(scripted: Start, tmp_path: Path) -> None:
+    issues = [
+        {"severity": severity, "code": "processing", "diagnostics": severity} for severity in ("error", "information")
+    ]
+    outcome = json.dumps({"resourceType": "OperationOutcome", "issue": issues})
+    bundle = json.dumps({"resourceType": "Bundle", "entry": [{"request": {"method": "DELETE", "url": "Patient/d"}}]})
+    told = manifest(file("a", count=2), error=[file("e")], deleted=[file("d")])
+    found = run(scripted([accepted(), told, LINE, {"body": bundle}, {"body": outcome}]), tmp_path / "x")
+    assert [(issue.severity, issue.code) for issue in found.issues] == [
+        ("error", "incomplete"), ("error", "processing"), ("information", "processing"),
+    ]  # fmt: skip
+    assert found.gone == {"Patient/d"}
+
+
+@pytest.mark.parametrize("answers", [[{"body": "{}"}], [accepted(), {"body": '{"output":5}'}], [GONE]])
+def test_a_server_without_bulk_export(answers: list[dict[str, Any]], scripted: Start, tmp_path: Path) -> None:
+    with pytest.raises(IssueError):
+        run(scripted(answers), tmp_path / "x")
+
+
+def test_somebody_s_folder_is_not_taken(scripted: Start, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/thesis").write_text("years")
+    with pytest.raises(IssueError, match="omething else"):
+        run(scripted([accepted()]), tmp_path / "x")
+    assert (tmp_path / "x/thesis").exists()
