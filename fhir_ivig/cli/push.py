@@ -63,6 +63,7 @@ def taken(words: Iterable[str]) -> dict[str, Any]:
 )
 @take_option
 @click.option("--withdraw", is_flag=True, help="Mark what left the study as entered in error. Nothing is deleted.")
+@click.option("--agent", metavar="NAME", help="Record at the target who sent what (a Provenance resource).")
 @click.option("--rejects", type=click.Path(path_type=Path), help="Folder for the rows that were not taken, and why.")
 @journal_option
 @version_option
@@ -73,6 +74,7 @@ def push(
     planned: Path | None,
     take: tuple[str, ...],
     withdraw: bool,
+    agent: str | None,
     rejects: Path | None,
     journal: Path | None,
     fhir_version: str | None,
@@ -105,6 +107,7 @@ def push(
             withdraw=withdraw,
             planned=read_planned(planned) if planned else None,
             rejects=rejects,
+            agent=agent,
             progress=progress,
         )
         progress.end()

@@ -42,7 +42,6 @@ def connect(settings: ServerSettings) -> Client:
     gate = Gate.of(settings.base, insecure_http=settings.insecure_http)
     wire = Wire(
         (settings.connect_seconds, settings.answer_seconds),
-        settings.connections,
         settings.ca_file,
         settings.client_certificate,
         settings.client_key,

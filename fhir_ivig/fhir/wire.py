@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import local
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from fhir_ivig.fhir.retry import BusyError
 from fhir_ivig.issue import Issue, IssueError
 
 if TYPE_CHECKING:
+    from requests import Session
     from urllib3 import BaseHTTPResponse
 
 BODY_LIMIT = 256 << 20  # bytes, decoded
@@ -51,7 +53,7 @@ class Stream:
 
 
 class Wire:
-    """Connections to servers, for several threads. Timeouts are seconds: to connect, and between two bytes.
+    """Connections to servers, a session for each thread. Timeouts are seconds: to connect, and between two bytes.
 
     `ca_file` holds the certificates to trust in place of the system's; `certificate` and `key` are the client's own
     (PEM). IssueError when these cannot be read.
@@ -60,21 +62,22 @@ class Wire:
     def __init__(
         self,
         timeout: tuple[float, float] = (10.0, 120.0),
-        connections: int = 4,
         ca_file: Path | None = None,
         certificate: Path | None = None,
         key: Path | None = None,
     ) -> None:
-        import urllib3
-
         # At DEBUG it logs every URL, and the next links of some servers hold what was searched for.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
-        self._pool = urllib3.PoolManager(
-            maxsize=connections,
-            timeout=urllib3.Timeout(connect=timeout[0], read=timeout[1]),
-            retries=False,
-            ssl_context=_trust(ca_file, certificate, key),
-        )
+        self._timeout, self._context = timeout, _trust(ca_file, certificate, key)
+        self._own = local()
+
+    def _session(self) -> Session:
+        from fhir_ivig.fhir.session import new_session
+
+        if not hasattr(self._own, "session"):
+            self._own.session = new_session(self._context)
+        session: Session = self._own.session
+        return session
 
     def exchange(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], until: float, place: str = ""
@@ -100,17 +103,17 @@ class Wire:
         """
         place = place or origin(url)
         with _told(place):
-            response = self._pool.urlopen(
+            response = self._session().request(
                 method,
                 url,
-                body=body,
+                data=body,
                 headers={**headers, "Accept-Encoding": "gzip"},
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
             )
         try:
-            yield Stream(response.status, response.headers, _pieces(response, place, until, limit))
+            yield Stream(response.status_code, response.headers, _pieces(response.raw, place, until, limit))
         finally:
             response.close()  # does nothing to the connection of a body that was read whole
 
@@ -172,24 +175,29 @@ def _no_password() -> str:
 @contextmanager
 def _told(place: str) -> Iterator[None]:
     """What goes wrong on the wire, as BusyError or as an Issue, in words that name the place alone."""
+    from requests import exceptions as told
     from urllib3 import exceptions as wrong
 
     text = f"{place} cannot be reached or broke off its answer: is the address right, is it running?"
     lost = Issue("fatal", "transient", text)
     try:
         yield
-    except wrong.SSLError as error:
+    except (told.SSLError, wrong.SSLError) as error:
         if "certificate" in str(error).lower():
             text = f"the certificate of {place} is not trusted, or it wants one from us: nothing was sent"
             raise IssueError(Issue("fatal", "security", text)) from None
         raise BusyError(lost) from None
-    except wrong.NewConnectionError:
-        raise BusyError(lost, sent=False) from None
-    except wrong.ConnectTimeoutError:
+    except told.ConnectTimeout:
         raise BusyError(_late(place), sent=False) from None
-    except wrong.TimeoutError:
+    except (told.Timeout, wrong.TimeoutError):
         raise BusyError(_late(place)) from None
-    except (wrong.ProtocolError, zlib.error, OSError):
+    except told.ConnectionError as error:
+        reason = getattr(error.args[0] if error.args else None, "reason", None)
+        raise BusyError(lost, sent=not isinstance(reason, wrong.NewConnectionError)) from None
+    except (told.InvalidURL, told.InvalidHeader, told.InvalidSchema, wrong.LocationParseError) as error:
+        text = f"asking {place} failed ({type(error).__name__})"
+        raise IssueError(Issue("fatal", "processing", text)) from None
+    except (told.RequestException, wrong.ProtocolError, zlib.error, OSError):
         raise BusyError(lost) from None
     except wrong.HTTPError as error:
         text = f"asking {place} failed ({type(error).__name__})"

@@ -21,6 +21,7 @@ from fhir_ivig.sync.journal import Journal, journal_path
 from fhir_ivig.sync.places import Place
 from fhir_ivig.sync.plan import Plan, Target, plan
 from fhir_ivig.sync.planned import Change, Planned
+from fhir_ivig.sync.provenance import record
 from fhir_ivig.sync.push import apply, open_target
 from fhir_ivig.sync.rejects import write_rejects
 from fhir_ivig.sync.steps import Take
@@ -136,6 +137,7 @@ def push_study(
     withdraw: bool = False,
     planned: Planned | None = None,
     rejects: Path | None = None,
+    agent: str | None = None,
     progress: Progress | None = None,
 ) -> PushedStudy:
     """Make a FHIR server (its base URL, or a server.yaml) or NDJSON folder hold what the study holds.
@@ -143,7 +145,8 @@ def push_study(
     Rows in which something is wrong are withheld; the rest is sent. What somebody else changed is reported and left,
     unless `take` says otherwise; what left the study is marked as entered in error only with `withdraw`; nothing is
     deleted. With `planned` exactly that is done, or nothing if the study or the target has moved since. The rows that
-    were not taken are written to the folder `rejects`, with the reasons. IssueError if nothing could be done.
+    were not taken are written to the folder `rejects`, with the reasons. `agent`, a name, is recorded at the target
+    as who sent what (Provenance). IssueError if nothing could be done.
     """
     with _made(study, target, version, token, journal, take, progress, keep=True) as made:
         if planned:
@@ -151,6 +154,9 @@ def push_study(
         pushed = apply(made.plan, made.store, made.journal, withdraw=withdraw, on_progress=progress)
         done = pushed.created or pushed.updated or pushed.unchanged or pushed.withdrawn or pushed.conflicts
         lost = any(issue.severity == "fatal" for issue in pushed.issues)
+        if agent and pushed.stored:
+            pushed.issues += record(made.store, agent, pushed.stored)
+            made.store.finish()
         refused = made.issues(pushed.issues)
         if rejects:
             write_rejects(study, [*read_issues(made.folder / "issues.ndjson"), *refused], rejects)

@@ -22,7 +22,10 @@ Progress = Callable[[str, int, int], None]
 @dataclass(slots=True)
 class Pushed:
     """How many resources were created, updated, unchanged (not sent), failed, in conflict (not overwritten), and
-    withdrawn (marked: they left the study); `left` counts those that left and were not marked."""
+    withdrawn (marked: they left the study); `left` counts those that left and were not marked.
+
+    `stored` are the versions, by `Type/id`, of those that were sent and are there.
+    """
 
     created: int = 0
     updated: int = 0
@@ -31,6 +34,7 @@ class Pushed:
     conflicts: int = 0
     withdrawn: int = 0
     left: int = 0
+    stored: dict[str, str | None] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
 
 
@@ -118,7 +122,9 @@ class Sending:
                 pushed.conflicts += 1
             else:
                 pushed.failed += 1
-        elif self.withdraw:
+            return
+        pushed.stored[item.ref] = answer.version
+        if self.withdraw:
             pushed.withdrawn += 1
             pushed.left -= 1
         elif self.made.states[item.ref] == "create":

@@ -16,6 +16,7 @@ from fhir_ivig.sync.plan import LOOK_UP, chunks
 
 # A whole batch refused with one of these may hold one bad entry; servers that cannot parse a value answer so.
 _HALVED = {400, 409, 412, 413, 422, 500}
+_STALE = (409, 412)  # the version that was to be replaced is not the server's
 DIGITS_LOST = (
     "the server returns decimals with other digits than were sent (10.50 as 10.5): their precision is lost there"
 )
@@ -46,7 +47,7 @@ class Server:
             if refused.status not in _HALVED:
                 raise
             if len(puts) == 1:
-                return [Answer(refused.status, issues=tuple(refused.issues))]
+                return self._read_back(puts, [Answer(refused.status, issues=tuple(refused.issues))])
             middle = len(puts) // 2
             return self.put(puts[:middle]) + self.put(puts[middle:])
         return self._read_back(puts, answers)
@@ -55,18 +56,27 @@ class Server:
         """Nothing: what was put is there."""
 
     def _read_back(self, puts: Sequence[Put], answers: Sequence[Answer]) -> list[Answer]:
-        """The answers, with an Issue where the server does not hold what it said it stored."""
+        """The answers, with an Issue where the server does not hold what it said it stored; and without one where it
+        has it though it refuses the version: then an earlier attempt, the answer of which was lost, stored it."""
         resource_type = puts[0].ref.partition("/")[0]
-        stored = [put.ref.partition("/")[2] for put, answer in zip(puts, answers, strict=True) if not answer.issues]
+        stored = [
+            put.ref.partition("/")[2]
+            for put, answer in zip(puts, answers, strict=True)
+            if not answer.issues or answer.status in _STALE
+        ]
         held: dict[str, bytes] = {}
         for some in chunks(stored, LOOK_UP):
             held |= self.look_up(resource_type, some)
         return [
-            answer if answer.issues else self._seen(put, answer, held.get(put.ref.partition("/")[2]))
+            self._seen(put, answer, held.get(put.ref.partition("/")[2]))
+            if not answer.issues or answer.status in _STALE
+            else answer
             for put, answer in zip(puts, answers, strict=True)
         ]
 
     def _seen(self, put: Put, answer: Answer, held: bytes | None) -> Answer:
+        if answer.issues and (held is None or compare(put.resource, held, self.base).content):
+            return answer
         if held is None:
             text = "the server said it stored the resource, but does not return it"
             return replace(answer, issues=(Issue("error", "incomplete", text),))

@@ -64,7 +64,7 @@ def parameter(case: dict[str, Any]) -> Any:
     return pytest.param(case, id=f"{case['file'].partition('.')[0]}-{case['number']}", marks=marks)
 
 
-@pytest.mark.parametrize("case", map(parameter, HERE))
+@pytest.mark.parametrize("case", [parameter(case) for case in HERE])
 def test_the_issue_is_given(case: dict[str, Any], found: Callable[[str], Found]) -> None:
     _, issues = found(case["file"])
     assert any(is_wanted(issue, case) for issue in issues), issues

@@ -13,6 +13,7 @@ from shutil import copytree
 from uuid import uuid4
 
 import pytest
+from fhir.resources.R4B.provenance import Provenance
 
 from fhir_ivig.fhir.bundle import Put, batch, head
 from fhir_ivig.fhir.client import Client
@@ -285,3 +286,21 @@ def test_rows_that_were_not_taken(folder: Path, study: Study, tmp_path: Path) ->
     assert {each["table"] for each in said} == {"assessments"}
     assert [each["row"] for each in said] == sorted((each["row"] for each in said), key=int)
     assert not any(row["measure"] == "MMT" for row in rejected)
+
+
+def test_who_sent_what(folder: Path, study: Study, server: str) -> None:
+    def provenances() -> list[bytes]:
+        return [line for page in Client(server).search("Provenance", {"_count": "1000"}) for line in page.matches]
+
+    before = len(provenances())
+    push_study(study, server)
+    edit(folder, "assessments", set_ck("4711"))
+    ref = first_update(study, server)
+    assert counts(push_study(study, server, agent="Jane Doe")) == (0, 1, 558, 0, 0, 0, 0)
+    assert counts(push_study(study, server, agent="Jane Doe")) == (0, 0, 559, 0, 0, 0, 0)
+    found = [json.loads(line) for line in provenances()]
+    assert len(found) == before + 1
+    mine = next(each for each in found if each["target"][0]["reference"].startswith(ref))
+    assert [target["reference"] for target in mine["target"]] == [f"{ref}/_history/2"]
+    assert mine["agent"] == [{"who": {"display": "Jane Doe"}}]
+    Provenance.model_validate(mine)
