@@ -36,7 +36,7 @@ class Folder:
     """A folder to search in and to write to; what is written is there, all at once, after `finish`."""
 
     base = ""  # references in it are relative
-    entries, size, connections = 1000, 1 << 20, 1
+    entries, size, connections, at_once = 1000, 1 << 20, 1, False
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -113,7 +113,7 @@ class Shape:
             for name in mapping.columns
         }
         resources = pc.binary_join_element_wise(f"{mapping.resource_type}/", told[ID], "")
-        return Read(mapping.name, pa.record_batch(columns), resources, numbers)
+        return Read(mapping.name, pa.record_batch(columns), resources, numbers, echoed=True)
 
 
 def shape_of(writer: Writer, read: Read, line: bytes) -> Shape | None:

@@ -51,6 +51,7 @@ class Read:
     withheld: int = 0
     deferred: list[int] = field(default_factory=list)
     learned: list[Told] = field(default_factory=list)
+    echoed: bool = False
 
 
 class Reader:

@@ -18,6 +18,7 @@ from fhir_ivig.sync.doubles import Numbers
 from fhir_ivig.sync.joining import join_rows, resolve_doubles, sorted_rows
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
     from fhir_ivig.mapping.reading import Read
@@ -36,6 +37,7 @@ class Gathering:
         self.kept: dict[str, list[pa.RecordBatch]] = {}
         self.written: dict[str, _Table] = {}
         self.keys: dict[str, Numbers] = {}
+        self.names: dict[str, Numbers] = {}  # of the resources, where others wrote them
         self.issues: list[Issue] = []
         self.courses: list[pa.Table] = []
         self.local: list[pa.RecordBatch] | None = None  # courses of the study's own table, once they are looked for
@@ -54,6 +56,8 @@ class Gathering:
             for name in columns
         ]
         batch = pa.RecordBatch.from_arrays([*cells, read.resources], [*columns, RESOURCE])
+        if not read.echoed:
+            self.names.setdefault(table, Numbers()).add([_hashes(read.resources)])
         if table == "assessments" and self.study.visits:
             self.unknown_visits(batch)
         if self.sort or self.shared(table):
@@ -80,7 +84,7 @@ class Gathering:
         strange = batch.filter(pc.invert(known))
         for visit, resource in zip(*(strange.column(name).to_pylist() for name in ("visit", RESOURCE)), strict=True):
             said = f"`{visit}` is no visit of study.yaml: {resource} says so."
-            self.issues.append(Issue("error", "not-found", said, "assessments", column="visit"))
+            self.issues.append(Issue("error", "not-found", said, f"assessments.{self.form}", column="visit"))
 
     def shared(self, table: str) -> bool:
         """Whether several mappings give parts of the same rows."""
@@ -88,12 +92,9 @@ class Gathering:
         return len(found) > 1 and not all(mapping.rows for mapping in found)
 
     def write(self, table: str, batch: pa.RecordBatch) -> None:
-        import numpy as np
-
         cells = [batch.column(name) for name in self.study.dictionary[table].key]
         keys = join_key([column.fill_null("") if column.null_count else column for column in cells])
-        hashes = np.fromiter(map(hash, keys.to_pylist()), np.int64, len(keys))
-        self.keys.setdefault(table, Numbers()).add([hashes])
+        self.keys.setdefault(table, Numbers()).add([_hashes(keys)])
         if table not in self.written:
             self.written[table] = _Table(self.folder, table, self.form)
         self.written[table].write(batch)
@@ -107,6 +108,8 @@ class Gathering:
             found.close()
             if self.keys[table].doubled():
                 self.mend(table)
+            if table in self.names and self.names[table].doubled():
+                self.came_again(table)
         return self.issues
 
     def settle(self, table: str, batches: list[pa.RecordBatch]) -> None:
@@ -176,6 +179,22 @@ class Gathering:
             again.write(batch)
         again.close()
         self.rows[table] = rows.num_rows
+
+    def came_again(self, table: str) -> None:
+        """A warning for each resource that came more than once with other content: every row of it is kept. Where its
+        rows share a key too, that was said already."""
+        rows = self.written[table].read_back().column(RESOURCE).to_pylist()
+        counts = Counter(name for names in rows for name in (names or "").split(";") if not name.endswith("/"))
+        told = " ".join(issue.text for issue in self.issues if issue.severity == "error")
+        for name in sorted(name for name, count in counts.items() if name and count > 1 and name not in told):
+            said = f"{name} came more than once, with other content: each is kept. Which is right?"
+            self.issues.append(Issue("warning", "duplicate", said, f"{table}.{self.form}"))
+
+
+def _hashes(texts: pa.StringArray) -> np.ndarray:
+    import numpy as np
+
+    return np.fromiter(map(hash, texts.to_pylist()), np.int64, len(texts))
 
 
 class _Table:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -44,8 +44,8 @@ class Entry:
 class Journal:
     """An open journal. Every method is one transaction, on the disk when it returns; IssueError if it cannot be."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, about: Mapping[str, str]) -> None:
-        self.path, self._db, self.about = path, connection, about
+    def __init__(self, path: Path, connection: sqlite3.Connection, about: Mapping[str, str], new: bool) -> None:
+        self.path, self._db, self.about, self._new = path, connection, about, new
 
     @classmethod
     def open(cls, path: Path, about: Mapping[str, str]) -> Journal:
@@ -54,11 +54,12 @@ class Journal:
         IssueError if it belongs to others, is damaged, or cannot be written.
         """
         with _reported(path):
+            new = not path.exists()
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
             connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
             connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _TABLES)
-            journal = cls(path, connection, {"format": FORMAT, **about})
+            journal = cls(path, connection, {"format": FORMAT, **about}, new)
             journal._check()
         return journal
 
@@ -108,8 +109,14 @@ class Journal:
                 self._db.executemany("INSERT OR REPLACE INTO resource VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; one that is new and knows nothing is taken away."""
+        idle = self._new and not self.counts()
         self._db.close()
+        if idle:
+            self.path.unlink(missing_ok=True)
+            self.path.with_suffix(".lease").unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.parent.rmdir()  # if nothing else is in it
 
     @contextmanager
     def lease(self) -> Iterator[None]:

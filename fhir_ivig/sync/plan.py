@@ -24,12 +24,14 @@ _USUAL = ("Organization", "Practitioner", "ResearchStudy", "Patient", "ResearchS
 
 class Target(Protocol):
     """Where resources are sent: a server or a folder. `base` is what stands before `Type/id` in its references; it
-    takes so many `entries` and about so many `size` bytes at a time, over so many `connections`."""
+    takes so many `entries` and about so many `size` bytes at a time, over so many `connections`. What was put is there
+    `at_once`, or when all is finished."""
 
     base: str
     entries: int
     size: int
     connections: int
+    at_once: bool
 
     def look_up(self, resource_type: str, ids: Sequence[str]) -> dict[str, bytes]: ...
 

@@ -57,8 +57,12 @@ def push(
 def open_target(target: str | Path, token: str | None = None, version: str | None = None) -> Target:
     """A FHIR base address (with its bearer `token`, else that of the environment), a server.yaml, or a folder, as the
     target of a push of FHIR `version`. IssueError as `server.open_server`."""
-    settings = server_settings(target)
-    return open_server(settings, version, token) if settings else Folder(Path(target))
+    if settings := server_settings(target):
+        return open_server(settings, version, token)
+    if Path(target).exists() and not Path(target).is_dir():
+        text = "the folder cannot be written (it is a file): choose another"
+        raise IssueError(Issue("fatal", "no-store", text, str(target)))
+    return Folder(Path(target))
 
 
 def apply(
@@ -95,6 +99,7 @@ def apply(
         pushed.issues += [*error.issues, Issue("error", "incomplete", text)]
         pushed.failed += sending.wanted - sending.done
     store.finish()
+    sending.note()
     pushed.issues = _warned_once(pushed.issues)
     return pushed
 

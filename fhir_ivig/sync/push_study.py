@@ -232,7 +232,7 @@ def _made(
         exported = export(study, folder / "fhir", version=version, progress=progress)
         withheld = exported.withheld.total()
         made = plan(folder / "fhir", store, journal=found, take=take, version=about["version"], left=not withheld)
-        if withheld:
+        if withheld and found.counts():
             text = "Rows are withheld: which rows left the study cannot be known before they are corrected."
             made.issues.append(Issue("information", "informational", text))
         by_name = bind(study, version).mappings.by_name

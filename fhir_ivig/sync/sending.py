@@ -55,6 +55,7 @@ class Sending:
         self, made: Plan, store: Target, journal: Journal | None, pushed: Pushed, on_progress: Progress | None
     ) -> None:
         self.made, self.store, self.journal, self.pushed, self.on_progress = made, store, journal, pushed, on_progress
+        self.outcomes: dict[str, Entry] = {}
         self.wanted, self.done, self.withdraw = made.counts()["create"] + made.counts()["update"], 0, False
 
     def all(self, groups: Iterable[Sequence[Item]], connections: int) -> None:
@@ -102,16 +103,22 @@ class Sending:
         for item, answer in zip(sent.group, answers, strict=True):
             self.count(item, answer)
         if self.journal:
-            self.journal.write(
-                {
-                    item.ref: _outcome(answer, ours, sent.before.get(item.ref, UNKNOWN), self.withdraw)
-                    for item, answer, ours in zip(sent.group, answers, sent.hashes, strict=True)
-                }
-            )
+            self.outcomes |= {
+                item.ref: _outcome(answer, ours, sent.before.get(item.ref, UNKNOWN), self.withdraw)
+                for item, answer, ours in zip(sent.group, answers, sent.hashes, strict=True)
+            }
+            if self.store.at_once:
+                self.note()
         if not self.withdraw:
             self.done += len(sent.group)
             if self.on_progress:
                 self.on_progress(sent.group[0].resource_type, self.done, self.wanted)
+
+    def note(self) -> None:
+        """The outcomes into the journal."""
+        if self.journal:
+            self.journal.write(self.outcomes)
+        self.outcomes = {}
 
     def count(self, item: Item, answer: Answer) -> None:
         pushed = self.pushed

@@ -26,6 +26,8 @@ class Server:
     """A server that is sent bundles of a `kind` (a batch, or a transaction where the server takes it back as a
     whole), so many `entries` and about so many `size` bytes each, over so many `connections` at once."""
 
+    at_once = True
+
     def __init__(
         self, client: Client, kind: str = "batch", entries: int = 50, size: int = 1 << 20, connections: int = 1
     ) -> None:

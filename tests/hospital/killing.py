@@ -13,8 +13,8 @@ from urllib3.connection import HTTPConnection
 
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.study.study import Study
-from fhir_ivig.sync import push_study as module
 from fhir_ivig.sync.journal import Journal
+from fhir_ivig.sync.push_study import PushedStudy, push_study
 
 BATCH = 4  # resources, so that even a small study has many moments
 
@@ -39,12 +39,13 @@ def ended(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def push_at(moment: int, then: Callable[[], object], study: Study, url: str, **options: Any) -> module.PushedStudy:
+def push_at(moment: int, then: Callable[[], object], study: Study, url: str, **options: Any) -> PushedStudy:
     """A push in small batches that does something at its n-th moment; only for a process of its own, which it leaves
     altered.
 
     The moments of each batch: before and after the intent is noted; before the batch is sent, when it is sent and no
-    answer read, when it is answered; before and after the outcome is noted.
+    answer read, when it is answered; before and after the outcome is noted. As
+    many batches are under way at once as the server's preset says.
     """
     left, lock, sending = moment, threading.Lock(), threading.local()
 
@@ -77,15 +78,9 @@ def push_at(moment: int, then: Callable[[], object], study: Study, url: str, **o
         return answer(connection)
 
     Journal.write, Client.transact, HTTPConnection.getresponse = noted, sent, answered  # type: ignore[method-assign]
-    opened = module.open_target
-
-    def in_small_batches(*given: Any) -> Any:
-        store = opened(*given)
-        store.entries = BATCH
-        return store
-
-    module.open_target = in_small_batches
-    return module.push_study(study, url, **options)
+    server = study.folder / "server.yaml"
+    server.write_text(f"base: {url}\nlimits: {{batch_entries: {BATCH}}}\n", "utf-8")
+    return push_study(study, str(server), **options)
 
 
 def killed(moment: int, study: Study, url: str, **options: Any) -> bool:

@@ -139,17 +139,20 @@ def test_a_second_push_is_refused_while_one_is_under_way(url: str, tmp_path: Pat
     (there, arrived), (go, may_go) = os.pipe(), os.pipe()
 
     def wait() -> None:
+        os.close(may_go)
         os.write(arrived, b".")
         os.read(go, 1)
 
     first = forked(lambda: push_at(moment, wait, study, url))
+    os.close(arrived)  # so that its end is seen if it never arrives
     os.read(there, 1)
-    held = Plain(url).held(ours)
-    with pytest.raises(IssueError, match="under way"):
-        push_study(study, url)
-    assert Plain(url).held(ours) == held
-    os.write(may_go, b".")
-    assert ended(first) == 0
+    try:
+        with pytest.raises(IssueError, match="under way"):
+            push_study(study, url)
+    finally:
+        os.close(may_go)
+        code = ended(first)
+    assert code == 0
     assert content(Plain(url).held(ours)) == content(ours)
     assert status_of(study, url).counts == {"confirmed": len(ours)}
 

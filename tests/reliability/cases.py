@@ -101,8 +101,12 @@ def places(case: Case, way: Way) -> list[Place]:
     places = _places(way, "pages" if kind.startswith(("page", "next")) else "all")
     if (kind, way) in _NOWHERE:
         return places[-1:]  # there is no answer that it fits, which the run shows
+    if way == "bulk" and kind == "status" and case.fault.status != 503:
+        return []
     if case.fault.retry_after == 1:
-        return places[1:2] if way != "push" else [places[0], places[2]]
+        return [places[2]]
+    if kind == "status" and case.fault.status != 503:
+        return [places[2], places[3 if way == "push" else -1]]
     if way == "bulk" and kind == "drip":  # files may take as long as they take
         return [place for place in places if "file" not in place.name]
     if way == "push" and kind.startswith("entr"):

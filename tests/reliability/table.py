@@ -58,6 +58,8 @@ def _seen(runs: Mapping[Way, Sequence[Run]]) -> str:
     """What the runs under a fault that struck once show, and what was there at the end of all."""
     parts = []
     for way, name in WAYS.items():
+        if all(run.outcome == IDLE for run in runs[way]):
+            continue
         once = [run for run in runs[way] if not run.place.lasting]
         codes = sorted({code for run in once for code in run.codes})
         again = sum(run.again for run in once)

@@ -7,19 +7,28 @@ held against it; with RELIABILITY_TABLE=write in the environment it is written t
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
+import requests
+from faults.fault import Fault
 from faults.kinds import KINDS
+from faults.proxy import When
 
+from fhir_ivig.issue import IssueError
+from fhir_ivig.mapping import loading
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.push_study import push_study
 from fhir_ivig.sync.sandbox import sandbox
 from reliability.cases import CASES, Case, Way
-from reliability.runs import IDLE, Run, pull_runs, push_runs
-from reliability.small import BASE, everything, planned, small_study
+from reliability.runs import IDLE, HealingProxy, Run, pull_runs, push_runs
+from reliability.small import BASE, everything, planned, small_study, stored
 from reliability.table import WAYS, read, table, written
 
 AT_ONCE = 8  # most of a run is waiting
@@ -28,9 +37,16 @@ Found = dict[tuple[Way, str], list[Run]]
 
 
 @pytest.fixture(scope="module")
-def found(server: str, tmp_path_factory: pytest.TempPathFactory) -> Found:
+def monkeypatch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def found(server: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Found:
     """All runs, several at once; pulls have a server of their own, which holds one study."""
     folder = tmp_path_factory.mktemp("reliability")
+    monkeypatch.setattr(loading, "load_mapping", cache(loading.load_mapping))  # takes half of a small study's time
     study = Study.load(small_study(folder / "study"))
     with sandbox() as own, ThreadPoolExecutor(AT_ONCE) as pool:
         assert push_study(study, own).complete
@@ -61,6 +77,22 @@ def test_nothing_is_stored_twice(found: Found, server: str, tmp_path: Path) -> N
     )
     assert {name: count for name, count in identifiers.items() if count > 1} == {}
     assert len(identifiers) == len(held) == len(one) * len(CASES)
+
+
+def test_a_lost_page_lets_nothing_be_overwritten(server: str, tmp_path: Path) -> None:
+    """What the server has and does not show, and no journal knows, may be somebody else's."""
+    file = small_study(tmp_path / "study")
+    with HealingProxy(server) as proxy:
+        assert push_study(Study.load(file), proxy.url).complete
+        shutil.rmtree(file.parent / ".fhir-ivig")
+        ref, ours = next(iter(planned(Study.load(file), tmp_path / "planned").items()))
+        theirs = {**ours, "language": "fi"}
+        assert requests.put(f"{server}/{ref}", json=theirs, timeout=10).status_code == 200
+        proxy.inject(Fault("page_lost"), When(path=f"{ref.partition('/')[0]}/_search"))
+        with suppress(IssueError):
+            assert not push_study(Study.load(file), proxy.url).complete
+        assert proxy.idle == []
+    assert stored(server, [ref]) == {ref: theirs}
 
 
 def test_every_kind_strikes_somewhere(found: Found) -> None:

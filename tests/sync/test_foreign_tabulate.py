@@ -19,7 +19,6 @@ SAMPLES = Path(__file__).parents[2] / "sample_bundles"
 CASES: list[dict[str, Any]] = yaml.safe_load((SAMPLES / "foreign/cases.yaml").read_text("utf-8"))["cases"]
 HERE = [case for case in CASES if case.get("level") == "tabulate"]
 FILES = list(dict.fromkeys(case["file"] for case in HERE))
-UNSAID = [("duplicates.json", 4), ("adverse_events.json", 5)]
 
 Row = dict[str, str | None]
 Issue = dict[str, Any]
@@ -58,13 +57,7 @@ def of_a_table(issue: Issue) -> bool:
     return issue["file"].removesuffix(".csv") in ("assessments", "adverse_events")
 
 
-def parameter(case: dict[str, Any]) -> Any:
-    unsaid = pytest.mark.xfail(reason="tabulate does not say that an id came again with other content", strict=True)
-    marks = [unsaid] if (case["file"], case["number"]) in UNSAID else []
-    return pytest.param(case, id=f"{case['file'].partition('.')[0]}-{case['number']}", marks=marks)
-
-
-@pytest.mark.parametrize("case", [parameter(case) for case in HERE])
+@pytest.mark.parametrize("case", HERE, ids=lambda case: f"{case['file'].partition('.')[0]}-{case['number']}")
 def test_the_issue_is_given(case: dict[str, Any], found: Callable[[str], Found]) -> None:
     _, issues = found(case["file"])
     assert any(is_wanted(issue, case) for issue in issues), issues

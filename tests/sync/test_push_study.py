@@ -17,7 +17,8 @@ from fhir.resources.R4B.provenance import Provenance
 
 from fhir_ivig.fhir.bundle import Put, batch, head
 from fhir_ivig.fhir.client import Client
-from fhir_ivig.issue import IssueError
+from fhir_ivig.fhir.folder import Folder
+from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.journal import Entry, Journal, journal_path
 from fhir_ivig.sync.planned import read_planned
@@ -304,3 +305,17 @@ def test_who_sent_what(folder: Path, study: Study, server: str) -> None:
     assert [target["reference"] for target in mine["target"]] == [f"{ref}/_history/2"]
     assert mine["agent"] == [{"who": {"display": "Jane Doe"}}]
     Provenance.model_validate(mine)
+
+
+def test_a_folder_that_cannot_be_finished_is_not_taken_for_written(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Folder) -> None:
+        raise IssueError(Issue("fatal", "no-store", "the disk is full"))
+
+    with monkeypatch.context() as patched, pytest.raises(IssueError, match="full"):
+        patched.setattr(Folder, "finish", full)
+        push_study(study, str(tmp_path / "outbox"))
+    assert status_of(study, str(tmp_path / "outbox")).counts == {"sent": 559}
+    assert counts(push_study(study, str(tmp_path / "outbox"))) == (559, 0, 0, 0, 0, 0, 0)
+    assert status_of(study, str(tmp_path / "outbox")).counts == {"confirmed": 559}
