@@ -24,8 +24,8 @@ _USUAL = ("Organization", "Practitioner", "ResearchStudy", "Patient", "ResearchS
 
 class Target(Protocol):
     """Where resources are sent: a server or a folder. `base` is what stands before `Type/id` in its references; it
-    takes so many `entries` and about so many `size` bytes at a time, over so many `connections`. What was put is there
-    `at_once`, or when all is finished."""
+    takes so many `entries` and about so many `size` bytes at a time, over so many `connections`. What was put is
+    there `at_once`, or when all is finished."""
 
     base: str
     entries: int

@@ -313,9 +313,10 @@ def test_a_folder_that_cannot_be_finished_is_not_taken_for_written(
     def full(folder: Folder) -> None:
         raise IssueError(Issue("fatal", "no-store", "the disk is full"))
 
-    with monkeypatch.context() as patched, pytest.raises(IssueError, match="full"):
+    with monkeypatch.context() as patched:
         patched.setattr(Folder, "finish", full)
-        push_study(study, str(tmp_path / "outbox"))
+        with pytest.raises(IssueError, match="full"):
+            push_study(study, str(tmp_path / "outbox"))
     assert status_of(study, str(tmp_path / "outbox")).counts == {"sent": 559}
     assert counts(push_study(study, str(tmp_path / "outbox"))) == (559, 0, 0, 0, 0, 0, 0)
     assert status_of(study, str(tmp_path / "outbox")).counts == {"confirmed": 559}
