@@ -28,6 +28,7 @@ PATIENCE = 24 * 3600.0  # seconds; an export that takes longer is left, and can 
 ATTEMPTS = 5  # for a file
 FILE_LIMIT = 1 << 36  # bytes
 _LIMIT_TEXT = f"a file of the export is longer than {FILE_LIMIT} bytes: it was not taken"
+_BROKEN = Issue("error", "incomplete", "a file of the export is a web page, or was cut off: pull again")
 _EXPIRED = {401, 403, 404, 410}  # what servers answer to a link that is no longer good
 
 
@@ -122,16 +123,21 @@ class Export:
     def exported(self, manifest: Manifest) -> Exported:
         """What is here now, held against the manifest."""
         found, lines = Exported(self.folder / "output", manifest.transactionTime), self.state.lines
+        wrong: list[str] = []
         for name, file in manifest.files():
             if file.count is not None and file.count != lines[name]:
                 text = f"the export promised {file.count} lines of {file.kind} and gave {lines[name]}: pull again"
                 found.issues.append(Issue("error", "incomplete", text))
+                wrong.append(name)
         found.lines = sum(count for name, count in lines.items() if name.startswith("output"))
         for path in sorted(self.folder.glob("error-*.ndjson")):
             for line in path.read_bytes().splitlines():
                 found.issues += self.client.transport.masked(outcome_issues(line))
         for path in sorted(self.folder.glob("deleted-*.ndjson")):
             found.gone.update(*map(deleted, path.read_bytes().splitlines()))
+        if wrong:  # to be fetched again by the next call
+            self.state.lines = {name: count for name, count in lines.items() if name not in wrong}
+            self.save()
         return found
 
     def forget(self) -> None:
@@ -149,12 +155,10 @@ class Export:
         return self.state.asked == asked and bool(self.state.status)
 
     def kick_off(self, asked: dict[str, str]) -> None:
-        if self.folder.exists() and not (self.folder / "state.json").exists() and any(self.folder.iterdir()):
+        found = {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
+        if "state.json" not in found and found - {"output", "state.part"}:
             text = "Something else is where the export is kept while it goes on: move it, or choose another OUT."
             raise IssueError(Issue("fatal", "conflict", text, str(self.folder)))
-        shutil.rmtree(self.folder, ignore_errors=True)
-        (self.folder / "output").mkdir(mode=0o700, parents=True)
-        self.folder.chmod(0o700)
         query = {name: value for name, value in asked.items() if name.startswith("_")}
         link = f"{asked['operation']}?{urlencode({'_outputFormat': 'application/fhir+ndjson', **query})}"
         reply = self.client.ask("GET", link, headers={"Prefer": "respond-async"}, idempotent=False)
@@ -163,6 +167,9 @@ class Export:
             text = "the server did not take up the bulk export (no 202 with Content-Location): pull without --bulk"
             raise IssueError(Issue("fatal", "not-supported", text))
         self.state = State(asked, self.client.gate.admit(place))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        (self.folder / "output").mkdir(mode=0o700, parents=True)
+        self.folder.chmod(0o700)
         self.save()
 
     def save(self) -> None:
@@ -229,8 +236,12 @@ class Export:
             create(part) as out,
         ):
             for piece in stream.pieces:
+                if not size and piece.lstrip()[:1] == b"<":
+                    raise BusyError(_BROKEN)
                 out.write(piece)
                 lines, size, last = lines + piece.count(b"\n"), size + len(piece), piece[-1:] or last
                 if size > FILE_LIMIT:
                     raise IssueError(Issue("fatal", "too-long", _LIMIT_TEXT))
+            if not size and not {"content-length", "transfer-encoding"} & {name.lower() for name in stream.headers}:
+                raise BusyError(_BROKEN)
         return lines + (last != b"\n")

@@ -33,12 +33,26 @@ class Server:
     ) -> None:
         self.client, self.kind, self.base = client, kind, client.gate.base
         self.entries, self.size, self.connections = entries, size, connections
+        self._totals = True  # whether it takes _total
 
     def look_up(self, resource_type: str, ids: Sequence[str]) -> dict[str, bytes]:
-        """Those of the resources that the server has, by id."""
+        """Those of the resources that the server has, by id. IssueError if it gives fewer than it says it has: what
+        is held back would be taken for new, and overwritten."""
+        wanted = {"_id": ",".join(ids), "_count": str(len(ids)), **({"_total": "accurate"} if self._totals else {})}
         found: dict[str, bytes] = {}
-        for page in self.client.search(resource_type, {"_id": ",".join(ids), "_count": str(len(ids))}):
-            found |= {head(resource).id or "": resource for resource in page.matches}
+        total = 0
+        try:
+            for page in self.client.search(resource_type, wanted):
+                found |= {head(resource).id or "": resource for resource in page.matches}
+                total = max(total, page.total or 0)
+        except RefusedError as refused:
+            if not self._totals or refused.status != 400:
+                raise
+            self._totals = False
+            return self.look_up(resource_type, ids)
+        if len(found) < total:
+            text = f"the server has {total} of {len(ids)} {resource_type} and gave {len(found)}: push again"
+            raise IssueError(Issue("error", "incomplete", text))
         return found
 
     def put(self, puts: Sequence[Put]) -> list[Answer]:
