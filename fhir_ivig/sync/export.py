@@ -77,17 +77,19 @@ def export(
     *,
     version: str | None = None,
     form: str = "ndjson",
+    bound: Bound | None = None,
     progress: Progress | None = None,
 ) -> Exported:
     """Write the study's tables as FHIR of `version` (R4, R4B, R5; the study's own if None) into the folder `out`.
 
     `form` is `ndjson` or `bundle` (transaction Bundles that may be posted as they are). Rows in which something is
     wrong are withheld, each with an error Issue; all Issues are in `issues.ndjson` too. With `out` None nothing is
-    written: a check. `progress` is told each table and how many of its rows were read.
+    written: a check. `bound` is what `bind` gives, if it was done before. `progress` is told each table and how many
+    of its rows were read.
 
     Rows that share a key are only known when all are read: then everything is written anew without them.
     """
-    bound = bind(study, version)
+    bound = bound or bind(study, version)
     if out is None:
         return _twice(study, bound, None, progress)
     with whole_folder(out, [study.path]) as part:

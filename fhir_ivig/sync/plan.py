@@ -160,7 +160,9 @@ class _Planner:
                 for ref in group:
                     theirs = held.get(ref.partition("/")[2])
                     step = step_of_left(resource_type, theirs, known[ref], self.target.base, self.version)
-                    if step:
+                    if step and step.adopt:
+                        self.made.adopted[ref] = step.adopt
+                    elif step:
                         self.note(ref, step)
 
     def end(self) -> None:

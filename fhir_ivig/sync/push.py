@@ -115,7 +115,7 @@ def _said(made: Plan) -> Iterator[Issue]:
             yield Issue("error", "conflict", text, file, row)
         elif step.state == "left" and step.mark is None:
             kind = ref.partition("/")[0]
-            text = f"{ref} left the study, but R4 has no way to mark a {kind} as entered in error: it stays as it is."
+            text = f"{ref} left the study, but nothing in a {kind} could say that it was entered in error: it stays."
             yield Issue("warning", "not-supported", text)
 
 

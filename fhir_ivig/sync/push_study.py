@@ -229,16 +229,16 @@ def _made(
         stack.callback(found.close)
         if keep:
             stack.enter_context(found.lease())
-        exported = export(study, folder / "fhir", version=version, progress=progress)
+        bound = bind(study, version)
+        exported = export(study, folder / "fhir", version=version, bound=bound, progress=progress)
         withheld = exported.withheld.total()
         made = plan(folder / "fhir", store, journal=found, take=take, version=about["version"], left=not withheld)
         if withheld and found.counts():
             text = "Rows are withheld: which rows left the study cannot be known before they are corrected."
             made.issues.append(Issue("information", "informational", text))
-        by_name = bind(study, version).mappings.by_name
         columns = {
             name: {hole.path: hole.columns[-1] for hole in reversed(list(holes(mapping.resource)))}
-            for name, mapping in by_name.items()
+            for name, mapping in bound.mappings.by_name.items()
         }
         yield Made(study, exported, folder / "fhir", _hash(folder / "fhir"), made, store, found, columns)
 

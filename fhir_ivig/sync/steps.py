@@ -75,7 +75,9 @@ def step_of_left(resource_type: str, theirs: bytes | None, entry: Entry, base: s
     if not _ours_before(entry, before, held):
         return Step("conflict", {}, held, before)
     mark = withdrawn(theirs, resource_type, fhir_version)
-    return None if mark == theirs else Step("left", {}, held, before, mark)
+    if mark == theirs:  # stored by a push that died before it heard so
+        return Step("unchanged", adopt=Entry("withdrawn", before, held))
+    return Step("left", {}, held, before, mark)
 
 
 def _ours_before(entry: Entry | None, before: bytes, held: str | None) -> bool:
