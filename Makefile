@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench samples lock clean
+.PHONY: demo test lint bench bench-servers samples lock clean
 
 demo: $(READY)  ## run the sample study through a FHIR server and back
 	$(BIN)/fhir-ivig demo
@@ -19,6 +19,9 @@ lint: $(READY)  ## check format, style and types
 
 bench: $(READY)  ## measure (slow; nothing else should run meanwhile)
 	$(BIN)/python -m bench
+
+bench-servers: $(READY)  ## measure push and pull against a bare client on real servers (slow; nothing else should run)
+	$(BIN)/python -m bench.servers
 
 samples: $(READY)  ## write the FHIR files of the sample study anew from its tables
 	$(BIN)/python -m sample_bundles

@@ -24,19 +24,22 @@ from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.export import export
 from fhir_ivig.sync.pull_study import pull_study
+from fhir_ivig.sync.push import open_target
 from fhir_ivig.sync.push_study import push_study
+from fhir_ivig.sync.server import Server
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from servers.processes import hapi, sekmet
 
-ROWS, SUBJECTS, CONNECTIONS, ENTRIES = 10_000, 100, 4, 50
+SUBJECTS = 100
+ROWS = 5_000  # each time: twice by us, twice by the bare client
 SERVERS: dict[str, Callable[[], AbstractContextManager[str]]] = {"sekmet": sekmet, "hapi": lambda: hapi("R4")}
 
 
 def main() -> int:
     """Print each figure; exit code 1 if a target is missed."""
     missed = False
-    for name in sys.argv[1:] or SERVERS:
+    for name in sys.argv[1:] or list(SERVERS):
         with SERVERS[name]() as server, tempfile.TemporaryDirectory() as folder:
             figures = measure(Path(folder), server)
         for figure, (value, target) in figures.items():
@@ -54,7 +57,9 @@ def study(folder: Path, name: str) -> Study:
 
 
 def measure(folder: Path, server: str) -> dict[str, tuple[float, float]]:
-    """Push and pull by turns: bare, ours, ours, bare."""
+    """Push and pull by turns: bare, ours, ours, bare; the bare client as push treats this server."""
+    store = open_target(server)
+    assert isinstance(store, Server)
     bare, ours, reading, again = 0.0, 0.0, 0.0, 0.0
     bare_reading = 0.0
     for number, who in enumerate(("bare", "ours", "ours", "bare")):
@@ -62,12 +67,12 @@ def measure(folder: Path, server: str) -> dict[str, tuple[float, float]]:
         if who == "bare":
             files = folder / f"fhir{number}"
             export(one, files)
-            bundles = list(make_bundles(files))
-            bare += timed(lambda bundles=bundles: send(server, bundles))
+            bundles = list(make_bundles(files, store))
+            bare += timed(lambda bundles=bundles: send(server, bundles, store.connections))
             bare_reading += timed(lambda files=files: read(server, files))
         else:
-            ours += timed(lambda one=one: whole(push_study(one, server, connections=CONNECTIONS)))
-            again += timed(lambda one=one: whole(push_study(one, server, connections=CONNECTIONS)))
+            ours += timed(lambda one=one: whole(push_study(one, server)))
+            again += timed(lambda one=one: whole(push_study(one, server)))
             reading += timed(lambda one=one: whole(pull_study(one, server, folder / f"out-{one.base[-1]}")))
     return {
         "first push / bare client": (bare / ours, 0.9),
@@ -87,16 +92,17 @@ def whole(result: object) -> None:
         raise SystemExit("not complete")
 
 
-def make_bundles(files: Path) -> Iterator[tuple[str, bytes]]:
+def make_bundles(files: Path, store: Server) -> Iterator[tuple[str, bytes]]:
     """The bundles that push sends, in the order of their references: (type, bundle)."""
     for kind in ("ResearchStudy", "Patient", "ResearchSubject", "Condition", "Observation"):
         lines = [line for block in read_blocks(sorted(files.glob(f"{kind}.ndjson"))) for line in block.lines]
-        for start in range(0, len(lines), ENTRIES):
-            yield kind, batch([Put(head(line).ref, line) for line in lines[start : start + ENTRIES]])
+        for start in range(0, len(lines), store.entries):
+            puts = [Put(head(line).ref, line) for line in lines[start : start + store.entries]]
+            yield kind, batch(puts, store.kind)
 
 
-def send(server: str, bundles: list[tuple[str, bytes]]) -> None:
-    """Each type's bundles over all connections."""
+def send(server: str, bundles: list[tuple[str, bytes]], connections: int) -> None:
+    """Each type's bundles over so many connections."""
     own = local()
 
     def post(bundle: bytes) -> None:
@@ -105,7 +111,7 @@ def send(server: str, bundles: list[tuple[str, bytes]]) -> None:
         if not all(entry["response"]["status"][:2] == "20" for entry in answer.json()["entry"]):
             raise SystemExit("the server refused something")
 
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
+    with ThreadPoolExecutor(connections) as pool:
         for kind in dict.fromkeys(kind for kind, _ in bundles):
             list(pool.map(post, [bundle for each, bundle in bundles if each == kind]))
 
