@@ -10,13 +10,13 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
 import msgspec
 
+from fhir_ivig.fhir.lines import Block, is_utf8, read_lines
 from fhir_ivig.issue import Code, Issue
 
 LINE_LIMIT = 1 << 20
@@ -25,25 +25,6 @@ _ENDINGS = re.compile(r"\.(ndjson|jsonl|json)(\.gz)?$", re.IGNORECASE)
 _LINES_NAME = re.compile(r"\.(ndjson|jsonl)(\.gz)?$", re.IGNORECASE)
 _OURS = {"manifest.json", "issues.ndjson"}
 _FIRST = ("ResearchStudy", "Patient", "ResearchSubject", "Condition", "MedicationRequest", "Procedure")
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Some resources of one file: `data` is JSON objects, one a line, each line ending in a newline.
-
-    `numbers` has one number a line of `data`: its line in an NDJSON file, else its entry (from 1) in the Bundle or
-    array.
-    """
-
-    file: str
-    data: bytes = b""
-    numbers: Sequence[int] = ()
-    issues: list[Issue] = field(default_factory=list)
-
-    @property
-    def lines(self) -> list[bytes]:
-        """One resource each, without the newline."""
-        return self.data.split(b"\n")[:-1]
 
 
 class _Entry(msgspec.Struct):
@@ -116,7 +97,7 @@ def _read_file(path: Path, block_bytes: int, line_limit: int, document_limit: in
             elif head.lstrip().startswith(b"<"):
                 yield _problem(path, "structure", "the file holds HTML or XML, not JSON: fetch it again as FHIR JSON")
             elif _is_lines(path.name, head):
-                for block in _read_lines(str(path), head, stream, block_bytes, line_limit):
+                for block in read_lines(str(path), head, stream, block_bytes, line_limit):
                     last = block.numbers[-1] if block.numbers else last
                     yield block
             else:
@@ -159,73 +140,8 @@ def _is_lines(name: str, head: bytes) -> bool:
     return len(begun) > 1 or first.resourceType != "Bundle"
 
 
-def _read_lines(file: str, head: bytes, stream: IO[bytes], block_bytes: int, limit: int) -> Iterator[Block]:
-    chunk, number = head, 1
-    while chunk:
-        block, count = _block(file, _whole_lines(chunk, stream, limit), number, limit)
-        yield block
-        number += count
-        chunk = stream.read(block_bytes)
-
-
-def _whole_lines(chunk: bytes, stream: IO[bytes], limit: int) -> bytes:
-    """The chunk to the end of its last line; of a line beyond the limit no more than shows that it is too long."""
-    if chunk.endswith(b"\n"):
-        return chunk
-    chunk += stream.readline(limit)
-    while not chunk.endswith(b"\n"):
-        rest = stream.readline(limit)
-        chunk += b"\n" if not rest or rest.endswith(b"\n") else b""
-    return chunk
-
-
-def _too_long(file: str, number: int, limit: int) -> Issue:
-    text = f"the line is longer than {limit} bytes and was left out: is it one resource a line?"
-    return Issue("error", "too-long", text, file=file, row=number)
-
-
-def _block(file: str, data: bytes, first: int, limit: int) -> tuple[Block, int]:
-    """The whole lines in `data`, and how many lines of the file they were."""
-    if b"\r" not in data and (count := _objects(data, limit)) and _is_utf8(data):
-        return Block(file, data, range(first, first + count)), count
-    lines = data.split(b"\n")[:-1]
-    kept, numbers, issues = [], [], []
-    for number, line in enumerate(map(bytes.strip, lines), first):
-        if len(line) > limit:
-            issues.append(_too_long(file, number, limit))
-        elif not _is_utf8(line):
-            issues.append(
-                Issue("error", "structure", "the line is not UTF-8 and was left out", file=file, row=number)
-            )
-        elif line:
-            kept.append(line + b"\n")
-            numbers.append(number)
-    return Block(file, b"".join(kept), numbers, issues), len(lines)
-
-
-def _objects(data: bytes, limit: int) -> int:
-    """The number of lines, if all of them begin as an object does and none is too long; else 0."""
-    import numpy as np
-
-    octets = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(octets == ord("\n"))
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    plain = (octets[starts] == ord("{")).all() and (ends - starts).max() <= limit
-    return len(ends) if plain else 0
-
-
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _read_document(path: Path, data: bytes, block_bytes: int) -> Iterator[Block]:
-    if not _is_utf8(data):
+    if not is_utf8(data):
         yield _problem(path, "structure", "the file is not UTF-8: save it as UTF-8")
         return
     try:

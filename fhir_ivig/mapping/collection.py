@@ -148,16 +148,23 @@ class Bound:
         return [Issue("error", "not-supported", said, file, row, columns or None) for row in numbers[~mine].tolist()]
 
     def read(
-        self, data: bytes, numbers: Sequence[int], file: str | None, references: References, final: bool = False
+        self,
+        data: bytes,
+        numbers: Sequence[int],
+        file: str | None,
+        references: References,
+        final: bool = False,
+        ends: np.ndarray | None = None,
     ) -> ReadBlock:
         """The rows of a block of NDJSON (compact lines, each with its newline); Issues carry the lines' numbers.
 
+        `ends` are the places of the newlines, where these are known, and no other control character is in the block.
         Lines with references that nothing read so far explains come back to `retry`; with `final` they are errors.
         """
 
         if not len(numbers):
             return ReadBlock()
-        if (echo := self.echoed(data, numbers)) is not None:
+        if (echo := self.echoed(data, numbers, ends)) is not None:
             return self.finish(echo, ReadBlock(count=len(numbers)), file, references)
         lines, issues = self.decoder.decode(data, numbers, file)
         block = ReadBlock(issues=issues, count=len(lines) + len(issues), broken=len(issues))
@@ -197,7 +204,7 @@ class Bound:
         block.reads.append(read)
         return block
 
-    def echoed(self, data: bytes, numbers: Sequence[int]) -> Read | None:
+    def echoed(self, data: bytes, numbers: Sequence[int], ends: np.ndarray | None) -> Read | None:
         """The rows of a block whose lines are all as a mapping writes them (see `echo`); else None."""
         import numpy as np
 
@@ -206,7 +213,7 @@ class Bound:
         if len(numbers) < ECHO:
             return None
         places = np.asarray(numbers, np.int64)
-        if self.shape is not None and (found := self.shape.read(data, places)) is not None:
+        if self.shape is not None and (found := self.shape.read(data, places, ends)) is not None:
             return found
         first = data[: data.find(b"\n") + 1]
         lines, _ = self.decoder.decode(first, [1], None)
@@ -217,7 +224,7 @@ class Bound:
         if not shapes or shapes[0] is None:
             return None
         self.shape = shapes[0]
-        return self.shape.read(data, places)
+        return self.shape.read(data, places, ends)
 
     def report_unclaimed(
         self, kind: str, lines: Lines, places: np.ndarray, claimed: np.ndarray, file: str | None, block: ReadBlock

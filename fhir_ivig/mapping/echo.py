@@ -46,14 +46,14 @@ class Shape:
     tokens: tuple[Token, ...]
     implied: dict[str, str]
 
-    def read(self, data: bytes, numbers: np.ndarray) -> Read | None:
-        """The rows of a block, if every line of it is of this shape; else None."""
+    def read(self, data: bytes, numbers: np.ndarray, ends: np.ndarray | None = None) -> Read | None:
+        """The rows of a block, if every line of it is of this shape; else None. `ends` as in `Bound.read`."""
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
 
         octets = np.frombuffer(data, np.uint8)
-        ends = np.flatnonzero(octets < ord(" "))  # of lines, and nothing else
+        ends = np.flatnonzero(octets < ord(" ")) if ends is None else ends  # of lines, and nothing else
         if b"\\" in data or len(ends) != len(numbers) or (octets[ends] != ord("\n")).any() or not _unicode(data):
             return None
         texts = self.cut(octets, ends)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from fhir_ivig.fhir.bundle import Answer, Put, head
-from fhir_ivig.fhir.files import Block, read_blocks
+from fhir_ivig.fhir.files import read_blocks
+from fhir_ivig.fhir.lines import Block
 from fhir_ivig.issue import Issue
 from fhir_ivig.sync.journal import Entry, Journal
 from fhir_ivig.sync.steps import State, Step, Take, step_of, step_of_left

@@ -20,7 +20,7 @@ from fhir_ivig.sync.issues import IssueLog
 from fhir_ivig.sync.whole import MARKER, whole_folder
 
 if TYPE_CHECKING:
-    from fhir_ivig.fhir.files import Block
+    from fhir_ivig.fhir.lines import Block
     from fhir_ivig.mapping.reading import Read
 
 BLOCK_BYTES = 1 << 22
@@ -129,7 +129,8 @@ class _Run:
         self.retry: dict[str, list[tuple[bytes, int]]] = {}
 
     def all(self, paths: Iterable[Path | str]) -> None:
-        from fhir_ivig.fhir.files import Block, read_blocks
+        from fhir_ivig.fhir.files import read_blocks
+        from fhir_ivig.fhir.lines import Block
 
         for block in read_blocks(paths, BLOCK_BYTES):
             self.take(block, final=False)
@@ -145,7 +146,7 @@ class _Run:
         tabulated.resources += lost
         if not block.data:
             return
-        found = self.bound.read(block.data, block.numbers, block.file, self.references, final)
+        found = self.bound.read(block.data, block.numbers, block.file, self.references, final, block.ends)
         tabulated.log.add(found.issues)
         if not final:
             tabulated.resources += found.count

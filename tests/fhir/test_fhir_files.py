@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from fhir_ivig.fhir.files import Block, read_blocks
+from fhir_ivig.fhir.files import read_blocks
+from fhir_ivig.fhir.lines import Block
 
 CASES = yaml.safe_load(Path(__file__).with_name("files.yaml").read_text())
 
