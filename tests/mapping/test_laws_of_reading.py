@@ -59,7 +59,7 @@ def test_all_ways_of_reading_agree(version: str, name: str, monkeypatch: pytest.
     mapping = mappings(version).by_name[name]
     for reader in slow.readers.values():
         reader.cuts = {}
-    monkeypatch.setattr(slow, "echoed", lambda data, numbers: None)
+    monkeypatch.setattr(slow, "echoed", lambda *_: None)
 
     def law(rows: pa.RecordBatch, seed: int) -> int:
         chance = random.Random(seed)
