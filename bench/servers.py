@@ -25,8 +25,9 @@ from fhir_ivig.study.study import Study
 from fhir_ivig.sync.export import export
 from fhir_ivig.sync.pull_study import pull_study
 from fhir_ivig.sync.push import open_target
-from fhir_ivig.sync.push_study import push_study
+from fhir_ivig.sync.push_study import PushedStudy, push_study
 from fhir_ivig.sync.server import Server
+from fhir_ivig.sync.tabulate import Tabulated
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from servers.processes import hapi, sekmet
@@ -87,8 +88,8 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def whole(result: object) -> None:
-    if not result.complete:  # type: ignore[attr-defined]
+def whole(result: PushedStudy | Tabulated) -> None:
+    if not result.complete:
         raise SystemExit("not complete")
 
 

@@ -74,8 +74,7 @@ class Journal:
         if wrong:
             text = f"This journal is another's: {'; '.join(wrong)}. Name the right one under --journal."
             raise IssueError(Issue("fatal", "conflict", text, str(self.path)))
-        with self._transaction():
-            self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
+        self._all("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
 
     def entries(self, refs: Iterable[str]) -> dict[str, Entry]:
         """What is known of these resources (`Type/id`)."""
@@ -105,8 +104,14 @@ class Journal:
         """Note what is now known of some resources."""
         rows = [(ref, e.state, e.hash, e.intended, e.version, e.code) for ref, e in entries.items()]
         if rows:
-            with _reported(self.path), self._transaction():
-                self._db.executemany("INSERT OR REPLACE INTO resource VALUES (?, ?, ?, ?, ?, ?)", rows)
+            with _reported(self.path):
+                self._all("INSERT OR REPLACE INTO resource VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def _all(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        """All rows, or none."""
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:  # ends the transaction, as is right
+            self._db.executemany(statement, rows)
 
     def close(self) -> None:
         """Close the file; one that is new and knows nothing is taken away."""
@@ -133,16 +138,6 @@ class Journal:
             yield
         finally:
             connection.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def journal_path(folder: Path, target: str) -> Path:

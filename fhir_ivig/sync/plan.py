@@ -100,7 +100,7 @@ def plan(
     for block in read_blocks([source]):
         planner.block(block)
     if journal and left:
-        planner.left()
+        planner.left(journal)
     planner.end()
     return planner.made
 
@@ -147,17 +147,16 @@ class _Planner:
         if step.state not in ("create", "unchanged", "digits"):
             self.made.steps[ref] = step
 
-    def left(self) -> None:
+    def left(self, journal: Journal) -> None:
         """What is at the target of the study and in the study no more."""
-        assert self.journal  # noqa: S101 - the caller looks
         gone: dict[str, list[str]] = {}
-        for ref in self.journal.refs("confirmed", "sent", "failed"):
+        for ref in journal.refs("confirmed", "sent", "failed"):
             if ref not in self.made.states:
                 gone.setdefault(ref.partition("/")[0], []).append(ref)
         for resource_type, refs in gone.items():
             for group in chunks(refs, LOOK_UP):
                 held = self.target.look_up(resource_type, [ref.partition("/")[2] for ref in group])
-                known = self.journal.entries(group)
+                known = journal.entries(group)
                 for ref in group:
                     theirs = held.get(ref.partition("/")[2])
                     step = step_of_left(resource_type, theirs, known[ref], self.target.base, self.version)

@@ -18,12 +18,6 @@ from fhir_ivig.sync.sending import Progress, Pushed, Sending
 from fhir_ivig.sync.server import Server, open_server
 from fhir_ivig.sync.steps import State
 
-CHANGED = (
-    "changed at the target since it was sent, and not overwritten: see `plan`, then --take ours={ref} or theirs="
-)
-DELETED = "deleted at the target since it was sent, and not sent again: say --take ours={ref} to send it, or theirs="
-NO_MARK = "left the study, but R4 has no way to mark a {kind} as entered in error: {ref} stays as it is at the target"
-
 
 def push(
     source: Path,

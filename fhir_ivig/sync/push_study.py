@@ -64,7 +64,6 @@ class Made:
     study: Study
     exported: Exported
     folder: Path  # where it was exported to
-    source: str  # a hash of what was exported
     plan: Plan
     store: Target
     journal: Journal
@@ -102,7 +101,7 @@ class Made:
         counts |= {"withheld": self.exported.withheld.total()}
         created = [ref for ref, state in self.plan.states.items() if state == "create"]
         issues = [*self.exported.log.first, *self.issues(self.plan.issues)]
-        whose = self.study.base, self.journal.about["target"], self.source
+        whose = self.study.base, self.journal.about["target"], _hash(self.folder)
         return Planned(*whose, counts, changes, created, issues)
 
 
@@ -186,8 +185,7 @@ class Status:
 
 def status_of(study: Study, target: str, *, version: str | None = None, journal: Path | None = None) -> Status:
     """What the journal of a study knows of a target. IssueError if there is none, or it is another's."""
-    settings = server_settings(target)
-    name = settings.base.rstrip("/") if settings else str(Path(target).resolve())
+    name = _name(target)
     path = journal or journal_path(study.folder, name)
     if not path.exists():
         text = "There is no journal of this study for this target: nothing was pushed to it from here."
@@ -199,8 +197,10 @@ def status_of(study: Study, target: str, *, version: str | None = None, journal:
         found.close()
 
 
-def _name(store: Target, target: str) -> str:
-    return store.base or str(Path(target).resolve())
+def _name(target: str) -> str:
+    """A server by its base address, a folder by its path."""
+    settings = server_settings(target)
+    return settings.base.rstrip("/") if settings else str(Path(target).resolve())
 
 
 def _about(study: Study, name: str, version: str | None) -> dict[str, str]:
@@ -220,7 +220,7 @@ def _made(
 ) -> Iterator[Made]:
     """The plan of a study, its journal held for us alone and kept, or (not `keep`) read and not begun."""
     store = open_target(target, token, version or study.fhir_version)
-    name = _name(store, target)
+    name = _name(target)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="fhir-ivig-")))
         path = journal or journal_path(study.folder, name)
@@ -240,7 +240,7 @@ def _made(
             name: {hole.path: hole.columns[-1] for hole in reversed(list(holes(mapping.resource)))}
             for name, mapping in bound.mappings.by_name.items()
         }
-        yield Made(study, exported, folder / "fhir", _hash(folder / "fhir"), made, store, found, columns)
+        yield Made(study, exported, folder / "fhir", made, store, found, columns)
 
 
 def _hash(folder: Path) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fhir_ivig.fhir.folder import create
 from fhir_ivig.issue import Issue, IssueError
 
 MARKER = "manifest.json"  # what tells a folder of ours, which may be replaced, from anybody's
@@ -109,8 +110,8 @@ def write_private(path: Path, text: str) -> None:
     """A file with patients' data, whole or not at all, for its owner only. OSError goes up."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
+        with create(part) as file:
+            file.write(text.encode())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
