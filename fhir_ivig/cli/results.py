@@ -7,11 +7,11 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from fhir_ivig.endpoints.result import Result
 
-HEAD = ("endpoint", "population", "statistic", "n", "ours", "interval", "p", "published", "")
+HEAD = ("endpoint", "population", "arm", "statistic", "n", "ours", "interval", "p", "published", "")
 
 
 def results_table(results: Iterable[Result]) -> str:
-    """One line a result; evidence on single persons is left to --json."""
+    """One line a result, the arm where any has one; evidence on single persons is left to --json."""
     rows: list[Sequence[str]] = [HEAD]
     for result in results:
         if result.subject is not None:
@@ -22,6 +22,7 @@ def results_table(results: Iterable[Result]) -> str:
             (
                 result.endpoint,
                 result.population,
+                result.arm or "",
                 result.statistic,
                 "" if result.n is None else str(result.n),
                 _rounded(result.estimate, decimals) + (f" {result.unit}" if result.unit else ""),
@@ -31,6 +32,8 @@ def results_table(results: Iterable[Result]) -> str:
                 mark or (result.warnings[0] if result.estimate is None and result.warnings else ""),
             )
         )
+    if not any(row[2] for row in rows[1:]):
+        rows = [(*row[:2], *row[3:]) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

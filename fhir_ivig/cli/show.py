@@ -85,12 +85,12 @@ def _fault(error: Exception) -> Issue:
 class _WithoutPandas:
     """Keeps pyarrow from importing pandas, which it does to look at values and which takes longer than a small study.
 
-    No command uses pandas; a program that has imported it already keeps it.
+    No command uses pandas but for statsmodels, which needs it; a program that has imported it already keeps it.
     """
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:
-        if name == "pandas":
+        if name == "pandas" and "statsmodels" not in sys.modules:
             raise ModuleNotFoundError("the command line does without pandas", name=name)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from inspect import Parameter, signature
-from typing import Any, get_type_hints
+from typing import Any
 
 import pyarrow as pa
 
-from fhir_ivig.endpoints.definition import FILE, Definition, Measure, Population, Visit, define, texts
+from fhir_ivig.endpoints.arguments import arguments
+from fhir_ivig.endpoints.definition import FILE, Definition, Population, define, fault
 from fhir_ivig.endpoints.kinds.count import count
 from fhir_ivig.endpoints.kinds.count_courses import count_courses
 from fhir_ivig.endpoints.kinds.dose_reduction import dose_reduction
@@ -22,10 +22,11 @@ from fhir_ivig.endpoints.kinds.steroid_resistance import steroid_resistance
 from fhir_ivig.endpoints.quantities import agrees, decimal
 from fhir_ivig.endpoints.result import NotEvaluableError, Result
 from fhir_ivig.endpoints.tables import Tables
-from fhir_ivig.issue import Code, Issue
+from fhir_ivig.issue import Issue
 
-# A kind is a function of the tables and of what the study file gives under the names of its parameters (`from` is
-# `from_`); their types say what may stand there, and a default makes one optional. It yields Results and Issues.
+# A kind is a function of the tables and of what the study file gives under the names of its parameters: their types
+# say what may stand there (arguments.py). It yields Results, and Issues: one without a file is about the study file,
+# its path beginning below the endpoint (`rule.any`).
 KINDS: dict[str, Callable[..., Iterator[Any]]] = {
     "count": count,
     "count_courses": count_courses,
@@ -36,7 +37,6 @@ KINDS: dict[str, Callable[..., Iterator[Any]]] = {
     "exposure": exposure,
     "steroid_resistance": steroid_resistance,
 }
-COMMON = {"kind", "label", "published"}
 
 
 def compute(
@@ -57,7 +57,7 @@ def compute(
     issues = source.issues + definition.issues
     endpoints = study.get("endpoints", {})
     if not isinstance(endpoints, dict):
-        issues.append(_fault("structure", "endpoints must be names with what they stand for.", "endpoints"))
+        issues.append(fault("structure", "endpoints must be names with what they stand for.", "endpoints"))
         endpoints = {}
     for name, entry in endpoints.items():
         for found in _endpoint(str(name), entry, definition, source):
@@ -73,102 +73,76 @@ def _endpoint(name: str, entry: Any, definition: Definition, tables: Tables) -> 
     kind = entry.get("kind") if isinstance(entry, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
         said = f"`{kind or ''}` is no kind of endpoint: write one of {', '.join(KINDS)}."
-        yield _fault("not-supported", said, f"{path}.kind")
+        yield fault("not-supported", said, f"{path}.kind")
         return
-    arguments, issues = _arguments(KINDS[kind], entry, path, definition)
+    given, issues = arguments(KINDS[kind], entry, path, definition)
     published, wrong = _published(entry.get("published", {}), f"{path}.published")
-    label = entry.get("label") or getattr(arguments.get("measure"), "label", name)
+    label = entry.get("label") or getattr(given.get("measure"), "label", name)
     if not isinstance(label, str):
-        wrong.append(_fault("value", "A label is a text.", f"{path}.label"))
+        wrong.append(fault("value", "A label is a text.", f"{path}.label"))
     if issues or wrong:
         yield from [*issues, *wrong]
         return
-    common = {"endpoint": name, "label": label, "population": arguments["population"].label}
+    common = {"endpoint": name, "label": label}
+    if isinstance(given.get("population"), Population):
+        common["population"] = given["population"].label
     seen: set[str] = set()
     try:
-        for found in _asked(KINDS[kind], tables, arguments):
+        for found in _asked(KINDS[kind], tables, given, path):
             if isinstance(found, Result):
-                seen.add(found.statistic)
+                seen |= set(_names(found))
                 found = _compared(replace(found, **common), published)
             yield found
     except NotEvaluableError as error:
         why = f"Not evaluable: {error}."
         for statistic in [key for key in published if key not in seen] or [kind]:
-            yield Result(statistic=statistic, **common, published=published.get(statistic), warnings=(why,))
+            printed = published.get(statistic)
+            yield Result(statistic=statistic.partition(", ")[0], **common, published=printed, warnings=(why,))
         return
     for statistic in published.keys() - seen:
-        text = f"This endpoint has no statistic `{statistic}`: it has {', '.join(sorted(seen))}."
-        yield _fault("not-found", text, f"{path}.published.{statistic}")
+        text = f"This endpoint has no statistic `{statistic}`: it has {'; '.join(sorted(seen))}."
+        yield fault("not-found", text, f"{path}.published.{statistic}")
 
 
 def _asked(
-    kind: Callable[..., Iterator[Result | Issue]], tables: Tables, arguments: Mapping[str, Any]
+    kind: Callable[..., Iterator[Result | Issue]], tables: Tables, given: Mapping[str, Any], path: str
 ) -> Iterator[Result | Issue]:
-    for argument in arguments.values():
-        if isinstance(argument, Population) and argument.why:
-            raise NotEvaluableError(argument.why)
-    yield from kind(tables, **arguments)
+    for argument in given.values():
+        for each in argument if isinstance(argument, tuple) else (argument,):
+            if isinstance(each, Population) and each.why:
+                raise NotEvaluableError(each.why)
+    for found in kind(tables, **given):
+        if isinstance(found, Issue) and found.file is None:
+            found = found.at(file=FILE, path=f"{path}.{found.path}" if found.path else path)
+        yield found
+
+
+def _names(result: Result) -> list[str]:
+    """What a published figure may stand under to be compared with this result, the most exact name first.
+
+    `percent`, of an arm `percent, IVIG`; each also with its time point, `percent, IVIG, week 12`. Evidence on one
+    subject has none.
+    """
+    if result.subject is not None:
+        return []
+    name = f"{result.statistic}, {result.arm}" if result.arm else result.statistic
+    return [f"{name}, {result.time_point}", name] if result.time_point else [name]
 
 
 def _compared(result: Result, published: Mapping[str, str]) -> Result:
-    """The result with the figure printed for its statistic, which is never one of a single subject."""
-    if result.subject is not None or result.statistic not in published:
+    """The result with the figure printed for its statistic."""
+    name = next((name for name in _names(result) if name in published), None)
+    if name is None:
         return result
-    printed = published[result.statistic]
+    printed = published[name]
     same = None if result.estimate is None else agrees(result.estimate, Decimal(printed))
     return replace(result, published=printed, agrees=same)
-
-
-def _arguments(
-    function: Callable[..., Any], entry: Mapping[str, Any], path: str, definition: Definition
-) -> tuple[dict[str, Any], list[Issue]]:
-    """What the kind's parameters get, each checked by its type, and an Issue for every key that is wrong."""
-    types = get_type_hints(function)
-    parameters = {key.rstrip("_"): parameter for key, parameter in signature(function).parameters.items()}
-    del parameters["tables"]
-    arguments, issues = {}, []
-    for key in entry.keys() - parameters.keys() - COMMON:
-        said = f"Kind {entry['kind']} has no key `{key}`: it has {', '.join(parameters)}."
-        issues.append(_fault("not-supported", said, f"{path}.{key}"))
-    for key, parameter in parameters.items():
-        if key in entry:
-            value, issue = _argument(types[parameter.name], entry[key], f"{path}.{key}", definition)
-            arguments[parameter.name] = value
-            issues += [issue] if issue else []
-        elif parameter.default is Parameter.empty:
-            said = f"Kind {entry['kind']} needs the key `{key}`: add it."
-            issues.append(_fault("required", said, f"{path}.{key}"))
-    return arguments, issues
-
-
-def _argument(wanted: Any, value: Any, path: str, definition: Definition) -> tuple[Any, Issue | None]:
-    words = texts(value)
-    if words is None or (len(words) > 1 and wanted in (Population, Measure, Visit, Decimal, str)):
-        return None, _fault("value", "This must be a word; put numbers in quotes.", path)
-    if wanted is Decimal:
-        number = decimal(words[0])
-        bad = number is None or number < 0
-        return number, _fault("value", f"`{value}` is not a number of 0 or more.", path) if bad else None
-    named: dict[Any, Mapping[str, Any]] = {
-        Population: definition.populations,
-        Measure: definition.measures,
-        Visit: definition.visits,
-    }
-    if wanted in named:
-        known = named[wanted]
-        said = f"There is no {wanted.__name__.lower()} `{words[0]}`: there are {', '.join(known) or 'none'}."
-        return known.get(words[0]), None if words[0] in known else _fault("not-found", said, path)
-    return (words if wanted is not str else words[0]), None
 
 
 def _published(entry: Any, path: str) -> tuple[dict[str, str], list[Issue]]:
     """The figures as printed, by statistic."""
     if not isinstance(entry, dict):
-        return {}, [_fault("structure", "published must be statistics with their figures.", path)]
+        return {}, [fault("structure", "published must be statistics with their figures.", path)]
     said = "A published figure is a number in quotes, as printed: 67.0 is not 67."
     wrong = [key for key, value in entry.items() if not isinstance(value, str) or decimal(value) is None]
-    return entry, [_fault("value", said, f"{path}.{key}") for key in wrong]
-
-
-def _fault(code: Code, text: str, path: str) -> Issue:
-    return Issue("error", code, text, FILE, path=path)
+    return entry, [fault("value", said, f"{path}.{key}") for key in wrong]

@@ -56,7 +56,12 @@ class Definition:
 
     def refuse(self, code: Code, text: str, path: str) -> None:
         """Note what is wrong at `path` of the study file."""
-        self.issues.append(Issue("error", code, text, FILE, path=path))
+        self.issues.append(fault(code, text, path))
+
+
+def fault(code: Code, text: str, path: str) -> Issue:
+    """What is wrong at `path` of the study file."""
+    return Issue("error", code, text, FILE, path=path)
 
 
 def define(study: Mapping[str, Any], tables: Tables) -> Definition:

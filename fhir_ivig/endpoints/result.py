@@ -20,13 +20,15 @@ class Result:
     with its `sidedness`. `n` subjects (or courses, or infusions, as the kind says) went in, `missing` were left
     out, and `warnings` name them with the reason. `published` is the figure as printed elsewhere; `agrees` tells
     whether the estimate, rounded half up to as many decimals as are printed, is that figure (None: nothing to
-    compare). What could not be computed is None with a warning that says why, never NaN. `subject` is set where
-    the record is evidence on one person. `resources` are references such as `Observation/6d0c…`.
+    compare). What could not be computed is None with a warning that says why, never NaN. `arm` is the label of the
+    arm that the record is about, or `one - other` of a difference; `subject` is set where it is evidence on one
+    person. `resources` are references such as `Observation/6d0c…`.
     """
 
     endpoint: str = ""
     label: str = ""
     population: str = ""
+    arm: str | None = None
     subject: str | None = None
     time_point: str | None = None
     n: int | None = None

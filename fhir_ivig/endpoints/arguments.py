@@ -1,0 +1,89 @@
+"""What an endpoint of the study file gives a kind's parameters, each checked by the type that the kind wrote there.
+
+| Type of the parameter                  | What may stand under its key                                           |
+|----------------------------------------|------------------------------------------------------------------------|
+| `Population`, `Measure`, `Visit`       | the name of one                                                        |
+| `tuple[Population, ...]`, `[Measure]`, `[Visit]` | a name, or a list of different names                         |
+| `Decimal`                              | a number of 0 or more                                                  |
+| `str`                                  | a word                                                                 |
+| `tuple[str, ...]`                      | a word, or a list of words                                             |
+| `Literal["a", "b"]`                    | one of these words                                                     |
+| `Mapping[str, Any]`                    | keys with values of any depth, plain dicts, lists and texts            |
+| one of these `| None`                  | the same; leave the key out for None                                   |
+
+A parameter with a default may be left out. `from` is the parameter `from_`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from inspect import Parameter, signature
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from fhir_ivig.endpoints.definition import Definition, Measure, Population, Visit, fault, texts
+from fhir_ivig.endpoints.quantities import decimal
+from fhir_ivig.issue import Issue
+
+COMMON = {"kind", "label", "published"}
+
+
+def arguments(
+    kind: Callable[..., Any], entry: Mapping[str, Any], path: str, definition: Definition
+) -> tuple[dict[str, Any], list[Issue]]:
+    """What the parameters of a kind get from an endpoint at `path`, and an Issue for every key that is wrong."""
+    types = get_type_hints(kind)
+    parameters = {key.rstrip("_"): parameter for key, parameter in signature(kind).parameters.items()}
+    del parameters["tables"]
+    found, issues = {}, []
+    for key in entry.keys() - parameters.keys() - COMMON:
+        said = f"Kind {entry['kind']} has no key `{key}`: it has {', '.join(parameters)}."
+        issues.append(fault("not-supported", said, f"{path}.{key}"))
+    for key, parameter in parameters.items():
+        if key in entry:
+            value, issue = _argument(types[parameter.name], entry[key], f"{path}.{key}", definition)
+            found[parameter.name] = value
+            issues += [issue] if issue else []
+        elif parameter.default is Parameter.empty:
+            said = f"Kind {entry['kind']} needs the key `{key}`: add it."
+            issues.append(fault("required", said, f"{path}.{key}"))
+    return found, issues
+
+
+def _argument(wanted: Any, value: Any, path: str, definition: Definition) -> tuple[Any, Issue | None]:
+    if get_origin(wanted) in (Union, UnionType):
+        wanted = next(each for each in get_args(wanted) if each is not NoneType)
+    if get_origin(wanted) not in (None, tuple, Literal):  # Mapping[str, Any]
+        good = isinstance(value, dict) and all(isinstance(key, str) for key in value)
+        return value, None if good else fault("structure", "This must be keys with values.", path)
+    words = texts(value)
+    several = get_origin(wanted) is tuple
+    if words is None or (len(words) > 1 and not several):
+        return None, fault("value", "This must be a word; put numbers in quotes.", path)
+    if len(set(words)) < len(words):
+        return None, fault("duplicate", "A word stands here twice: keep one.", path)
+    made = [_word(get_args(wanted)[0] if several else wanted, word, path, definition) for word in words]
+    issue = next((issue for _, issue in made if issue), None)
+    return tuple(value for value, _ in made) if several else made[0][0], issue
+
+
+def _word(wanted: Any, word: str, path: str, definition: Definition) -> tuple[Any, Issue | None]:
+    """One word as the type wants it, or an Issue."""
+    if wanted is Decimal:
+        number = decimal(word)
+        bad = number is None or number < 0
+        return number, fault("value", f"`{word}` is not a number of 0 or more.", path) if bad else None
+    if get_origin(wanted) is Literal:
+        said = f"`{word}` is none of {', '.join(get_args(wanted))}."
+        return word, None if word in get_args(wanted) else fault("code-invalid", said, path)
+    named: dict[Any, Mapping[str, Any]] = {
+        Population: definition.populations,
+        Measure: definition.measures,
+        Visit: definition.visits,
+    }
+    if wanted in named:
+        known = named[wanted]
+        said = f"There is no {wanted.__name__.lower()} `{word}`: there are {', '.join(known) or 'none'}."
+        return known.get(word), None if word in known else fault("not-found", said, path)
+    return word, None
