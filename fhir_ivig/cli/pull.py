@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
-from fhir_ivig.cli.push import TOKEN
 from fhir_ivig.cli.show import (
     Progress,
     command,
@@ -89,7 +87,6 @@ def pull(
             source,
             out,
             version=fhir_version,
-            token=os.environ.get(TOKEN),
             subjects=_listed(subjects),
             mrns=_lines(mrns) if mrns else None,
             codes=codes or None,

@@ -19,8 +19,6 @@ from fhir_ivig.cli.show import (
     version_option,
 )
 
-TOKEN = "FHIR_IVIG_TOKEN"  # noqa: S105 - the variable's name
-
 target_option = click.option(
     "--to",
     "target",

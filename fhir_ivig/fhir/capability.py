@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from fhir_ivig.fhir.probe import Seen
 from fhir_ivig.fhir.settings import ServerSettings, known_of, presets
-from fhir_ivig.issue import Issue
+from fhir_ivig.issue import Issue, IssueError
 
-RELEASES = {"4.0": "R4", "4.3": "R4B", "5.0": "R5"}
+RELEASES = {"4.0": "R4", "4.1": "R4B", "4.3": "R4B", "5.0": "R5"}  # https://hl7.org/fhir/versions.html
 KNOWN = ("update_create", "conditional_create", "if_match")
 Says = Literal["yes", "no", "partly", "unsaid"]
 NAMES = {
@@ -79,8 +79,8 @@ def examine(
 ) -> Capability:
     """What a CapabilityStatement, the presets and a probe's `seen` mean for writing resources of `types` (of any type
     if none is named). Where server.yaml names no preset, the server's own name may tell it."""
-    software = _software(statement)
-    settings, by = _with_preset(settings, software)
+    named = software(statement) or "unnamed software"
+    settings, by = _with_preset(settings, named)
     known = presets()[settings.preset]
     rolls_back = "yes" if known["bundle"] == "transaction" else "unknown"
     abilities = {**{name: known[name] for name in KNOWN}, "transaction": rolls_back}
@@ -94,7 +94,7 @@ def examine(
     issues = tuple(_issues(statement, types))
     why = {"preset": by, "strategy": why_strategy, "bundle": why_bundle}
     return Capability(
-        replace(settings, strategy=strategy, bundle=bundle), software, release(statement), facts, why, issues
+        replace(settings, strategy=strategy, bundle=bundle), named, release(statement), facts, why, issues
     )
 
 
@@ -103,10 +103,19 @@ def release(statement: Mapping[str, Any]) -> str | None:
     return RELEASES.get(".".join(str(statement.get("fhirVersion")).split(".")[:2]))
 
 
-def _software(statement: Mapping[str, Any]) -> str:
+def check_release(statement: Mapping[str, Any], version: str, base: str) -> None:
+    """IssueError where the server at `base` says that it speaks another FHIR version than `version` (R4, R4B, R5)."""
+    said = statement.get("fhirVersion")
+    if said and release(statement) != version:
+        text = f"{base} speaks FHIR {str(said)[:20]!a}, the study {version}: give --fhir-version, or another address."
+        raise IssueError(Issue("fatal", "not-supported", text))
+
+
+def software(statement: Mapping[str, Any]) -> str:
+    """Name and version of the server's software, as far as it says them."""
     said = statement.get("software")
     said = said if isinstance(said, dict) else {}
-    return " ".join(str(said[part])[:60] for part in ("name", "version") if part in said) or "unnamed software"
+    return " ".join(str(said[part])[:60] for part in ("name", "version") if part in said)
 
 
 def _with_preset(settings: ServerSettings, software: str) -> tuple[ServerSettings, str]:

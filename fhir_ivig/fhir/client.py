@@ -65,22 +65,14 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self.gate.base!r})"
 
-    def ask(
-        self,
-        method: str,
-        link: str,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        idempotent: bool = True,
-    ) -> Reply:
-        """Any other interaction: status, headers and body of a good answer; errors as in `Transport.ask`."""
-        return self.transport.ask(method, link, body, headers, idempotent=idempotent)
-
     def capability(self) -> dict[str, Any]:
         """The server's CapabilityStatement."""
+        return self.statement(self.transport.ask("GET", "metadata"))
+
+    def statement(self, reply: Reply) -> dict[str, Any]:
+        """The CapabilityStatement in the answer to `metadata`; IssueError if it is none."""
         try:
-            statement = msgspec.json.decode(json_body(self.transport.ask("GET", "metadata")))
+            statement = msgspec.json.decode(json_body(reply))
             if statement["resourceType"] == "CapabilityStatement":
                 return dict(statement)
         except (ValueError, LookupError, TypeError, RecursionError):

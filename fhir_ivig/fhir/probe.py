@@ -152,7 +152,7 @@ class _Run:
         """Any answer; IssueError when there is none, or none is permitted (401, 403)."""
         given = {"Cache-Control": "no-cache", **(headers or (_WRITE if body is not None else {}))}
         try:
-            return self.client.ask(method, link, body, given)
+            return self.client.transport.ask(method, link, body, given)
         except RefusedError as refused:
             if refused.status in (401, 403):
                 raise

@@ -37,8 +37,11 @@ def server_settings(text: str | Path, preset: str | None = None) -> ServerSettin
     return ServerSettings(str(text), auth=auth, **known_of(preset or "generic"))
 
 
-def connect(settings: ServerSettings) -> Client:
-    """A client for the server; secrets are read now. IssueError if one, or a certificate, cannot be."""
+def connect(settings: ServerSettings, token: str | None = None) -> Client:
+    """A client for the server; secrets are read now. IssueError if one, or a certificate, cannot be.
+
+    A bearer `token` stands in place of the settings' `auth`, which is not looked at then.
+    """
     gate = Gate.of(settings.base, insecure_http=settings.insecure_http)
     wire = Wire(
         (settings.connect_seconds, settings.answer_seconds),
@@ -47,7 +50,9 @@ def connect(settings: ServerSettings) -> Client:
         settings.client_key,
     )
     auth: Auth | None = None
-    if isinstance(settings.auth, Secret):
+    if token is not None:
+        auth = Bearer(lambda: token)
+    elif isinstance(settings.auth, Secret):
         auth = Bearer(settings.auth.read)
     elif settings.auth:
         auth = BackendServices(gate, wire, settings.auth)

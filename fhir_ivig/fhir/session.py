@@ -23,10 +23,14 @@ class _Adapter(HTTPAdapter):
         """Nothing to add: the context knows whom to trust, and whom it shows."""
 
 
-def new_session(context: ssl.SSLContext) -> Session:
-    """A session without proxies, passwords, cookies of others or headers that nobody asked for."""
+def new_session(context: ssl.SSLContext | None) -> Session:
+    """A session without proxies, passwords, cookies of others or headers that nobody asked for: for https with a
+    `context`, for nothing but http without one."""
     session = Session()
     session.trust_env = False
     session.headers.clear()
-    session.mount("https://", _Adapter(context))
+    if context:
+        session.mount("https://", _Adapter(context))
+    else:
+        del session.adapters["https://"]
     return session

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import local
 from typing import TYPE_CHECKING
@@ -68,15 +69,22 @@ class Wire:
     ) -> None:
         # At DEBUG it logs every URL, and the next links of some servers hold what was searched for.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
-        self._timeout, self._context = timeout, _trust(ca_file, certificate, key)
-        self._own = local()
+        self._timeout, self._files, self._own = timeout, (ca_file, certificate, key), local()
+        if ca_file or certificate:
+            _ = self._context  # what is wrong with them is told before anything is asked
 
-    def _session(self) -> Session:
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """Made where it is needed: reading the system's certificates takes its time."""
+        return _trust(*self._files)
+
+    def _session(self, url: str) -> Session:
         from fhir_ivig.fhir.session import new_session
 
-        if not hasattr(self._own, "session"):
-            self._own.session = new_session(self._context)
-        session: Session = self._own.session
+        scheme, own = urlsplit(url).scheme, vars(self._own)
+        if scheme not in own:
+            own[scheme] = new_session(self._context if scheme == "https" else None)
+        session: Session = own[scheme]
         return session
 
     def exchange(
@@ -103,7 +111,7 @@ class Wire:
         """
         place = place or origin(url)
         with _told(place):
-            response = self._session().request(
+            response = self._session(url).request(
                 method,
                 url,
                 data=body,

@@ -144,7 +144,7 @@ class Export:
         """Takes the files away, here and at the server, which may have done so already."""
         shutil.rmtree(self.folder, ignore_errors=True)
         with suppress(IssueError):
-            self.client.ask("DELETE", self.state.status)
+            self.client.transport.ask("DELETE", self.state.status)
 
     def resume(self, asked: Mapping[str, str]) -> bool:
         """Whether there is an export of the same, begun earlier."""
@@ -161,7 +161,7 @@ class Export:
             raise IssueError(Issue("fatal", "conflict", text, str(self.folder)))
         query = {name: value for name, value in asked.items() if name.startswith("_")}
         link = f"{asked['operation']}?{urlencode({'_outputFormat': 'application/fhir+ndjson', **query})}"
-        reply = self.client.ask("GET", link, headers={"Prefer": "respond-async"}, idempotent=False)
+        reply = self.client.transport.ask("GET", link, headers={"Prefer": "respond-async"}, idempotent=False)
         place = reply.headers.get("Content-Location")
         if reply.status != 202 or not place:
             text = "the server did not take up the bulk export (no 202 with Content-Location): pull without --bulk"
@@ -183,7 +183,7 @@ class Export:
         """The manifest, once the job is done."""
         until, pause = time.monotonic() + PATIENCE, 1.0
         while True:
-            reply = self.client.ask("GET", self.state.status, headers={"Accept": "application/json"})
+            reply = self.client.transport.ask("GET", self.state.status, headers={"Accept": "application/json"})
             if reply.status != 202:
                 return read_manifest(json_body(reply))
             if self.on_progress:

@@ -123,7 +123,7 @@ def _history(client: Client, kind: str, time: str) -> Iterator[_Entry]:
         if len(seen) >= PAGES:
             break
         seen.add(link)
-        page = _page(json_body(client.ask("GET", link, headers={"Cache-Control": "no-cache"})))
+        page = _page(json_body(client.transport.ask("GET", link, headers={"Cache-Control": "no-cache"})))
         yield from page.entry
         times = [_instant(entry.response.lastModified or "") for entry in page.entry if entry.response]
         follow = next((each.url for each in page.link if each.relation == "next" and each.url), None)

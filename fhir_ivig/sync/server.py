@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fhir_ivig.fhir.bundle import Answer, Put, batch, head
-from fhir_ivig.fhir.capability import examine
+from fhir_ivig.fhir.capability import check_release, examine
 from fhir_ivig.fhir.client import Client, RefusedError
 from fhir_ivig.fhir.compare import compare
 from fhir_ivig.fhir.compare import version as version_of
@@ -109,11 +109,11 @@ def open_server(settings: ServerSettings, version: str | None, token: str | None
     A bearer `token` stands for what the settings say of one. IssueError if it is no FHIR server, speaks another FHIR
     version than `version` (R4, R4B, R5; any if None), or says that a client may not choose ids.
     """
-    client = connect(settings) if token is None else Client(settings.base, token)
-    found = examine(client.capability(), settings)
-    if version and found.fhir_version not in (version, None):
-        text = f"{settings.base} speaks FHIR {found.fhir_version}, the study {version}: say --fhir-version."
-        raise IssueError(Issue("fatal", "not-supported", text))
+    client = connect(settings, token)
+    statement = client.capability()
+    if version:
+        check_release(statement, version, settings.base)
+    found = examine(statement, settings)
     if found.facts["update_create"].says == "no" and found.facts["update_create"].known != "yes":
         text = f"{settings.base} says that a client may not choose ids (update as create): nothing can be sent there."
         raise IssueError(Issue("fatal", "not-supported", text))

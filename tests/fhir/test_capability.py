@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from click.testing import CliRunner, Result
 
 from fhir_ivig.cli import main
 from fhir_ivig.fhir.bundle import head
-from fhir_ivig.fhir.capability import examine
+from fhir_ivig.fhir.capability import check_release, examine
 from fhir_ivig.fhir.client import Client, Reply
+from fhir_ivig.fhir.gate import Gate
 from fhir_ivig.fhir.probe import SYSTEM, Seen, probe
 from fhir_ivig.fhir.settings import ServerSettings, read_server
+from fhir_ivig.fhir.transport import Transport
+from fhir_ivig.fhir.wire import Wire
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.yamltext import load
 
@@ -42,6 +46,25 @@ def test_what_follows(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "version", "good"),
+    [
+        ("4.0.1", "R4", True),
+        ("4.3.0", "R4B", True),
+        ("5.0.0-ballot", "R5", True),
+        (None, "R4", True),
+        ("4.3.0", "R4", False),
+        ("3.0.2", "R4", False),
+        ("6.0.0", "R5", False),
+        ("40", "R4", False),
+        (4.0, "R4", True),
+    ],
+)
+def test_the_version_of_a_study(said: Any, version: str, good: bool) -> None:
+    with nullcontext() if good else pytest.raises(IssueError, match="--fhir-version"):
+        check_release({"fhirVersion": said}, version, "https://host.example")
+
+
+@pytest.mark.parametrize(
     ("url", "facts"),
     [
         (
@@ -61,10 +84,12 @@ def test_probe_of_real_servers(url: str, facts: dict[str, str], request: pytest.
     assert basics(client) == before
 
 
-class Lossy(Client):
+class Lossy(Transport):
     """Loses the answer to one of its requests other than DELETE: the server has done what was asked."""
 
-    number = made = 0
+    def __init__(self, base: str, number: int) -> None:
+        super().__init__(Gate.of(base), Wire())
+        self.number, self.made = number, 0
 
     def ask(self, method: str, *given: Any, **more: Any) -> Reply:
         self.made += method != "DELETE"
@@ -78,18 +103,16 @@ class Lossy(Client):
 def test_a_probe_that_breaks_off_leaves_nothing(sekmet_url: str) -> None:
     before = basics(Client(sekmet_url))
     for number in range(1, 11):
-        client = Lossy(sekmet_url)
-        client.number = number
         with pytest.raises(IssueError, match="is lost"):
-            probe(client)
+            probe(Client(Lossy(sekmet_url, number)))
         assert basics(Client(sekmet_url)) == before
-    client = Lossy(sekmet_url)
-    probe(client)
-    assert client.made == 10
+    whole = Lossy(sekmet_url, 0)
+    probe(Client(whole))
+    assert whole.made == 11  # the last one searches for what is to be deleted
 
 
-class Blind(Lossy):
-    """Cannot search either."""
+class Blind(Client):
+    """Cannot search."""
 
     def search(self, *given: Any, **more: Any) -> Any:
         raise IssueError(Issue("error", "not-supported", "no search"))
@@ -98,25 +121,23 @@ class Blind(Lossy):
 def test_a_probe_without_search_names_what_may_be_left(sekmet_url: str) -> None:
     before = basics(Client(sekmet_url))
     for number in range(1, 11):
-        client = Blind(sekmet_url)
-        client.number = number
         with pytest.raises(IssueError, match="is lost") as raised:
-            probe(client)
+            probe(Blind(Lossy(sekmet_url, number)))
         left = basics(Client(sekmet_url)) - before
         assert len(left) == (number == 1)
         assert ("may be left" in str(raised.value)) == (number in (1, 2))
         for ref in left:
-            Client(sekmet_url).ask("DELETE", ref)
+            Client(sekmet_url).transport.ask("DELETE", ref)
 
 
 def test_a_probe_says_what_it_could_not_delete(sekmet_url: str) -> None:
     client = Client(sekmet_url)
-    before, ask = basics(client), client.ask
+    before, ask = basics(client), client.transport.ask
 
     def kept(method: str, *given: Any, **more: Any) -> Reply:
         return Reply(405, {}, b"") if method == "DELETE" else ask(method, *given, **more)
 
-    client.ask = kept  # type: ignore[method-assign]
+    client.transport.ask = kept  # type: ignore[method-assign]
     found = probe(client)
     left = basics(Client(sekmet_url)) - before
     assert left

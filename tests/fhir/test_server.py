@@ -92,6 +92,18 @@ def test_a_partner_feed(scripted: Any, tmp_path: Path) -> None:
     assert "Prefer" not in headers
 
 
+def test_a_token_goes_with_the_rest_of_the_settings(scripted: Any, tmp_path: Path) -> None:
+    server = scripted([SEARCHSET])
+    (tmp_path / "server.yaml").write_text(
+        f"base: {server.base}\nheaders: {{x-partnerid: P-77}}\nauth: {{bearer: {{env: NOT_SET_PLACE}}}}\n"
+    )
+    settings = server_settings(tmp_path / "server.yaml")
+    assert settings
+    list(connect(settings, "t0ken").search("Observation"))
+    headers = server.requests[0][2]
+    assert (headers["Authorization"], headers["x-partnerid"]) == ("Bearer t0ken", "P-77")
+
+
 def test_searching_by_get_is_a_choice(scripted: Any, tmp_path: Path) -> None:
     server = scripted([SEARCHSET])
     (tmp_path / "server.yaml").write_text(f"base: {server.base}\nsearch_by_get: yes\n")

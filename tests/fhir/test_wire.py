@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -198,6 +199,12 @@ def test_certificates(tls: str, certificates: Path) -> None:
         Client(tls).capability()
     with pytest.raises(IssueError, match=r"not trusted|broke off"):
         Client(Transport(Gate.of(tls), Wire(ca_file=ca))).capability()
+
+
+def test_no_certificates_are_read_for_http(scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = scripted([{"body": GOOD.decode()}])
+    monkeypatch.setattr(ssl, "create_default_context", None)
+    assert Client(server.base).capability()
 
 
 def test_certificates_that_are_none(tmp_path: Path) -> None:

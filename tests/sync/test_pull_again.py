@@ -52,7 +52,7 @@ def test_since_last_is_as_a_whole_pull(
         hospital.ck("r1", "b", "2024-03-01", 8, status="entered-in-error"),
         hospital.ck("r9", "a", "2024-03-25", 9),
     )
-    hospital.client.ask("DELETE", f"Observation/{hospital.id('r2')}")
+    hospital.client.transport.ask("DELETE", f"Observation/{hospital.id('r2')}")
     again = pull_study(hospital.study, server, out, since_last=True, **cohort)
     whole = pull_study(hospital.study, server, tmp_path / "whole", **cohort)
     assert again.complete, said(again)

@@ -68,7 +68,7 @@ def test_since_last(hospital: Hospital, server: str, tmp_path: Path, monkeypatch
     out = tmp_path / "out"
     pull_study(hospital.study, server, out, bulk=QUICK, links="mrn", subjects=["S-01"])
     hospital.put(hospital.ck("r0", "a", "2024-03-01", 7), hospital.ck("r2", "a", "2024-04-02", 9))
-    hospital.client.ask("DELETE", f"MedicationAdministration/{hospital.id('i')}")
+    hospital.client.transport.ask("DELETE", f"MedicationAdministration/{hospital.id('i')}")
     for subjects in (["S-01"], ["S-01", "S-02"]):  # then with a Patient of whom nothing is new
         again = pull_study(hospital.study, server, out, bulk=QUICK, since_last=True, links="mrn", subjects=subjects)
         pull_study(hospital.study, server, tmp_path / "whole", links="mrn", subjects=subjects)

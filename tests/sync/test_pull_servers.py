@@ -46,7 +46,7 @@ def test_linked_patients_and_what_changed(
     hospital.put(
         hospital.ck("r0", "a", "2024-03-01", 7), hospital.ck("r1", "b", "2024-03-01", 8, status="entered-in-error")
     )
-    hospital.client.ask("DELETE", f"Observation/{hospital.id('r2')}")
+    hospital.client.transport.ask("DELETE", f"Observation/{hospital.id('r2')}")
     again = pull_study(hospital.study, url, out, since_last=True, **SOME)
     assert again.complete, [str(issue) for issue in again.log.first]
     said = " ".join(issue.text for issue in again.log.first)

@@ -45,7 +45,9 @@ class Hospital:
     def put(self, *resources: dict[str, Any]) -> None:
         for resource in resources:
             ref = f"{resource['resourceType']}/{resource['id']}"
-            self.client.ask("PUT", ref, json.dumps(resource).encode(), {"Content-Type": "application/fhir+json"})
+            self.client.transport.ask(
+                "PUT", ref, json.dumps(resource).encode(), {"Content-Type": "application/fhir+json"}
+            )
 
     def patient(self, name: str, mrn: str, **more: Any) -> dict[str, Any]:
         identifier = {"system": self.study.parameters["mrn_system"], "value": mrn}
