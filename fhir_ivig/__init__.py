@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fhir_ivig.issue import Issue, IssueError, from_outcome, to_outcome
     from fhir_ivig.library import StudyMapping, bind_mapping, compute_endpoints
     from fhir_ivig.mapping.collection import Mappings
+    from fhir_ivig.reporting import make_report
     from fhir_ivig.study.study import Study
     from fhir_ivig.sync.export import export
     from fhir_ivig.sync.pull_study import pull_study as pull
@@ -28,6 +29,7 @@ __all__ = [
     "compute_endpoints",
     "export",
     "from_outcome",
+    "make_report",
     "pull",
     "push",
     "tabulate",
@@ -43,6 +45,7 @@ _HOME = {
     "StudyMapping": "library",
     "bind_mapping": "library",
     "compute_endpoints": "library",
+    "make_report": "reporting",
     "Mappings": "mapping.collection",
     "Study": "study.study",
     "export": "sync.export",

@@ -137,6 +137,26 @@ def compute_endpoints(
     IssueError for a cohort whose manifest does not say that it is complete, unless `incomplete`.
     """
     from fhir_ivig.endpoints.compute import compute
+
+    given = read_given(tables, study, incomplete)
+    results, problems = compute(given.study, given.tables, given.resources)
+    return results, [*given.issues, *problems]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A folder as read: the study file as plain texts, its tables with the resources behind them, and Issues."""
+
+    study: dict[str, Any]
+    tables: dict[str, pa.Table]
+    resources: dict[str, pa.Array]
+    issues: list[Issue]
+    folder: Path
+    files: list[Path]
+
+
+def read_given(tables: Path | str, study: Path | str | None, incomplete: bool) -> Given:
+    """Reads a folder; `study` is another study.yaml than the one in it. IssueError as `compute_endpoints`."""
     from fhir_ivig.study.cohort import load_tables
     from fhir_ivig.yamltext import load, plain
 
@@ -148,8 +168,8 @@ def compute_endpoints(
     if not incomplete:
         _refuse_incomplete(folder / "manifest.json")
     found, resources, issues = load_tables(loaded, folder)
-    results, problems = compute(plain(load(file)), found, resources)
-    return results, [*issues, *problems]
+    files = [file, *(loaded.tables[name].path(folder) for name in found)]
+    return Given(plain(load(file)), found, resources, issues, folder, files)
 
 
 def _refuse_incomplete(manifest: Path) -> None:

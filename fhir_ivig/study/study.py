@@ -17,6 +17,7 @@
 | tables       | `table: {...}`, how it is read: see `fhir_ivig.study.source`. What is not named is absent |
 | populations  | who is counted; passed on as it stands                                                  |
 | endpoints    | what is asked; passed on as it stands                                                   |
+| references   | a list of `{text, doi}`: the papers that a report names                                  |
 | dictionary   | further tables and columns, in the shape of `dictionary.yaml`                           |
 """
 
@@ -36,7 +37,8 @@ from fhir_ivig.yamltext import Node, load, plain
 
 REQUIRED = ("study", "title", "status", "base", "fhir_version")
 KEYS = (
-    *REQUIRED, "parameters", "mappings", "visits", "measures", "tables", "populations", "endpoints", "dictionary",
+    *REQUIRED, "parameters", "mappings", "visits", "measures", "tables", "populations", "endpoints",
+    "references", "dictionary",
 )  # fmt: skip
 BASE = (
     r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~%+:-]+)*"
@@ -83,6 +85,7 @@ class Study:
     tables: Mapping[str, Source]
     populations: Mapping[str, Any]
     endpoints: Mapping[str, Any]
+    references: tuple[Mapping[str, str], ...]
     dictionary: Mapping[str, Table]
 
     @property
@@ -120,6 +123,7 @@ class Study:
             tables=_sources(node["tables"], tables, measures, shape),
             populations=_untouched(node["populations"], "populations", shape),
             endpoints=_untouched(node["endpoints"], "endpoints", shape),
+            references=_references(given["references"], shape) if "references" in given else (),
             dictionary=tables,
         )
         if shape.issues:
@@ -201,6 +205,15 @@ def _sources(
         else:
             sources[name] = read_source(tables[name], child, units, shape)
     return sources
+
+
+def _references(node: Node, shape: Shape) -> tuple[Mapping[str, str], ...]:
+    """The papers behind the study: each its citation under `text`, and its `doi` where it has one."""
+    found = []
+    for child in shape.items(node, "references"):
+        given = shape.fields(child, "references", ("text", "doi"), ("text",))
+        found.append({key: shape.text(value, f"references: {key}") for key, value in given.items()})
+    return tuple(found)
 
 
 def _untouched(node: Node, name: str, shape: Shape) -> dict[str, Any]:
