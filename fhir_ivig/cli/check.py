@@ -16,13 +16,14 @@ from fhir_ivig.cli.show import (
     study_argument,
     study_file,
 )
+from fhir_ivig.issue import IssueError
 
 
 @click.command()
 @study_argument
 @json_option
 def check(study: Path, as_json: bool) -> None:
-    """Check a study: its study.yaml, its mapping files, every row of its tables. Nothing is written.
+    """Check a study: its study.yaml, its mapping files, every row of its tables. Nothing is written, nobody is asked.
 
     With --json the first thousand Issues are in the result.
 
@@ -33,9 +34,14 @@ def check(study: Path, as_json: bool) -> None:
     with command(as_json):
         from fhir_ivig.study.study import Study
         from fhir_ivig.sync.export import export
+        from fhir_ivig.sync.source import server_of
 
-        progress = Progress()
-        found = export(Study.load(study_file(study)), None, progress=progress)
+        loaded, progress = Study.load(study_file(study)), Progress()
+        found = export(loaded, None, progress=progress)
+        try:
+            server_of(loaded)
+        except IssueError as error:
+            found.log.add(error.issues)
         progress.end()
         show_issues(found.log.first, sum(found.log.counts.values()))
         said = f"{counted(found.rows.items())} would give {found.resources.total()} resources; "

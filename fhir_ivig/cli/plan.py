@@ -36,7 +36,7 @@ from fhir_ivig.cli.show import (
 @json_option
 def plan(
     study: Path,
-    target: str,
+    target: str | None,
     out: Path | None,
     html: Path | None,
     take: tuple[str, ...],
@@ -58,12 +58,14 @@ def plan(
     with command(as_json):
         from fhir_ivig.study.study import Study
         from fhir_ivig.sync.push_study import plan_study
+        from fhir_ivig.sync.source import named
         from fhir_ivig.sync.whole import write_private
 
-        progress = Progress()
+        loaded, progress = Study.load(study_file(study)), Progress()
+        to = named(loaded, target, "--to")
         found = plan_study(
-            Study.load(study_file(study)),
-            target,
+            loaded,
+            to,
             version=fhir_version,
             journal=journal,
             take=taken(take),
@@ -80,7 +82,5 @@ def plan(
         if not as_json:
             for change in found.changes:
                 click.echo("\n".join(change.lines()))
-        said = (
-            f"{target}: " + ", ".join(f"{count} {name}" for name, count in found.counts.items()) + "; nothing sent."
-        )
+        said = f"{to}: " + ", ".join(f"{count} {name}" for name, count in found.counts.items()) + "; nothing sent."
         finish(found.complete, said, found.as_dict(), as_json)

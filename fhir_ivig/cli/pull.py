@@ -24,9 +24,8 @@ from fhir_ivig.cli.show import (
 @click.option(
     "--from",
     "source",
-    required=True,
     metavar="URL|FILE|DIR",
-    help="Base URL of a FHIR server, a server.yaml, or a folder.",
+    help="Base URL of a FHIR server, a server.yaml, or a folder; the server of study.yaml if not given.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write, whole or not at all.")
 @click.option("--subjects", metavar="FILE|a,b", help="Only these of the study's subjects (a file has one a line).")
@@ -52,7 +51,7 @@ from fhir_ivig.cli.show import (
 @json_option
 def pull(
     study: Path,
-    source: str,
+    source: str | None,
     out: Path,
     subjects: str | None,
     mrns: Path | None,
@@ -80,11 +79,13 @@ def pull(
         from fhir_ivig.study.study import Study
         from fhir_ivig.sync.bulk import bulk_of
         from fhir_ivig.sync.pull_study import pull_study
+        from fhir_ivig.sync.source import named
 
-        progress = Progress()
+        loaded, progress = Study.load(study_file(study)), Progress()
+        where = named(loaded, source, "--from")
         found = pull_study(
-            Study.load(study_file(study)),
-            source,
+            loaded,
+            where,
             out,
             version=fhir_version,
             subjects=_listed(subjects),
@@ -92,7 +93,7 @@ def pull(
             codes=codes or None,
             links=links,
             since_last=since == "last",
-            bulk=None if bulk is None else bulk_of(source, bulk, poll_seconds),
+            bulk=None if bulk is None else bulk_of(where, bulk, poll_seconds),
             progress=progress,
         )
         progress.end()

@@ -22,9 +22,8 @@ from fhir_ivig.cli.show import (
 target_option = click.option(
     "--to",
     "target",
-    required=True,
     metavar="URL|FILE|DIR",
-    help="Base URL of a FHIR server, a server.yaml, or a folder.",
+    help="Base URL of a FHIR server, a server.yaml, or a folder; the server of study.yaml if not given.",
 )
 journal_option = click.option(
     "--journal",
@@ -68,7 +67,7 @@ def taken(words: Iterable[str]) -> dict[str, Any]:
 @json_option
 def push(
     study: Path,
-    target: str,
+    target: str | None,
     planned: Path | None,
     take: tuple[str, ...],
     withdraw: bool,
@@ -94,11 +93,13 @@ def push(
         from fhir_ivig.study.study import Study
         from fhir_ivig.sync.planned import read_planned
         from fhir_ivig.sync.push_study import push_study
+        from fhir_ivig.sync.source import named
 
-        progress = Progress()
+        loaded, progress = Study.load(study_file(study)), Progress()
+        to = named(loaded, target, "--to")
         found = push_study(
-            Study.load(study_file(study)),
-            target,
+            loaded,
+            to,
             version=fhir_version,
             journal=journal,
             take=taken(take),
@@ -110,7 +111,7 @@ def push(
         )
         progress.end()
         show_issues(found.issues)
-        said = f"{target}: {found.created} created, {found.updated} updated, {found.unchanged} unchanged, "
+        said = f"{to}: {found.created} created, {found.updated} updated, {found.unchanged} unchanged, "
         said += f"{found.failed} failed"
         said += f", {found.conflicts} in conflict" if found.conflicts else ""
         said += f", {found.withdrawn} withdrawn" if found.withdrawn else ""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("target", metavar="URL|server.yaml")
+@click.argument("target", metavar="URL|FILE")
 @click.option("--probe", "probing", is_flag=True, help="Try it with resources to throw away, deleted at the end.")
 @click.option("--preset", help="What kind of server a URL leads to; else its name may tell.")
 @json_option
@@ -21,12 +21,13 @@ def server(target: str, probing: bool, preset: str | None, as_json: bool) -> Non
     """Show what a FHIR server can: what it says, what is known of its kind, what a probe sees, and what follows.
 
     Nothing is written without --probe. For a URL, a bearer token is taken from the environment variable
-    FHIR_IVIG_TOKEN; a server.yaml says where it is.
+    FHIR_IVIG_TOKEN; a server.yaml (or `server:` in a study.yaml) says where it is.
 
     \b
     Examples:
       fhir-ivig server https://hospital.example.org/fhir
       fhir-ivig server server.yaml --probe
+      fhir-ivig server study.yaml
     """
     with command(as_json):
         from fhir_ivig.fhir.capability import examine, release

@@ -16,7 +16,7 @@ from fhir_ivig.cli.show import command, counted, finish, json_option, study_argu
 @journal_option
 @version_option
 @json_option
-def status(study: Path, target: str, journal: Path | None, fhir_version: str | None, as_json: bool) -> None:
+def status(study: Path, target: str | None, journal: Path | None, fhir_version: str | None, as_json: bool) -> None:
     """Show what the journal knows of a target, without asking the target: how many resources are there as sent, were
     refused, were on their way when a push died.
 
@@ -27,6 +27,9 @@ def status(study: Path, target: str, journal: Path | None, fhir_version: str | N
     with command(as_json):
         from fhir_ivig.study.study import Study
         from fhir_ivig.sync.push_study import status_of
+        from fhir_ivig.sync.source import named
 
-        found = status_of(Study.load(study_file(study)), target, version=fhir_version, journal=journal)
-        finish(found.complete, f"{target}: {counted(found.counts.items())}.", found.as_dict(), as_json)
+        loaded = Study.load(study_file(study))
+        to = named(loaded, target, "--to")
+        found = status_of(loaded, to, version=fhir_version, journal=journal)
+        finish(found.complete, f"{to}: {counted(found.counts.items())}.", found.as_dict(), as_json)

@@ -171,7 +171,7 @@ def _list(value: Any) -> list[dict[str, Any]]:
 
 def _strategy(settings: ServerSettings, facts: Mapping[str, Fact], title: str) -> tuple[str, str]:
     if "strategy" in settings.stated:
-        return settings.strategy, "stated in server.yaml"
+        return settings.strategy, "stated by you"
     update, conditional = facts["update_create"], facts["conditional_create"]
     if update.seen and update.seen.does == "yes":
         return "client-id", "the probe saw update as create"
@@ -190,7 +190,7 @@ def _strategy(settings: ServerSettings, facts: Mapping[str, Fact], title: str) -
 
 def _bundle(settings: ServerSettings, facts: Mapping[str, Fact], title: str) -> tuple[str, str]:
     if "bundle" in settings.stated:
-        return settings.bundle, "stated in server.yaml"
+        return settings.bundle, "stated by you"
     transaction = facts["transaction"]
     if transaction.seen and transaction.seen.does != "unclear":
         done = transaction.seen.does == "yes"

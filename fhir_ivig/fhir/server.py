@@ -21,20 +21,25 @@ __all__ = ["ServerSettings", "connect", "read_server", "server_settings"]
 TOKEN = "FHIR_IVIG_TOKEN"  # noqa: S105 (the variable's name)
 
 
-def server_settings(text: str | Path, preset: str | None = None) -> ServerSettings | None:
+def server_settings(given: str | Path | ServerSettings, preset: str | None = None) -> ServerSettings | None:
     """The settings behind what a person gave as source or target: a base address, or the path of a server.yaml
-    (`.yaml` or `.yml`); None for anything else, which is a folder.
+    (`.yaml` or `.yml`) or of a file with a `server:` block, such as a study.yaml; None for anything else, which is a
+    folder. Settings are what they are.
 
     For an address alone, a bearer token is taken from the environment variable FHIR_IVIG_TOKEN. IssueError with
     every problem of a server.yaml, or for what looks like an address and is none.
     """
-    if str(text).lower().endswith((".yaml", ".yml")) and "://" not in str(text):
-        return read_server(load(Path(text)), Path(text))
-    if not is_address(str(text)):
+    if isinstance(given, ServerSettings):
+        return given
+    if str(given).lower().endswith((".yaml", ".yml")) and "://" not in str(given):
+        root = load(Path(given))
+        block = root.value.get("server") if root.kind == "mapping" else None
+        return read_server(block or root, Path(given))
+    if not is_address(str(given)):
         return None
     auth = Secret("env", TOKEN) if os.environ.get(TOKEN) else None
-    Gate.of(str(text))
-    return ServerSettings(str(text), auth=auth, **known_of(preset or "generic"))
+    Gate.of(str(given))
+    return ServerSettings(str(given), auth=auth, **known_of(preset or "generic"))
 
 
 def connect(settings: ServerSettings, token: str | None = None) -> Client:

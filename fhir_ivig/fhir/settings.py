@@ -1,4 +1,4 @@
-"""server.yaml: how to reach one FHIR server, who we are there, and how it wants to be treated.
+"""server.yaml, or `server:` in a study.yaml: how to reach one FHIR server, who we are there, how it is to be treated.
 
 | Key                | What it says                                                                            |
 |--------------------|-----------------------------------------------------------------------------------------|
@@ -85,6 +85,9 @@ class ServerSettings:
     search_by_get: bool = False
     lower_case_paths: bool = False
     stated: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        return self.base
 
 
 def read_server(node: Node, file: Path) -> ServerSettings:

@@ -19,6 +19,7 @@
 | endpoints    | what is asked; passed on as it stands                                                   |
 | references   | a list of `{text, doi}`: the papers that a report names                                  |
 | dictionary   | further tables and columns, in the shape of `dictionary.yaml`                           |
+| server       | the FHIR server that it is sent to and pulled from; passed on as it stands              |
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from fhir_ivig.yamltext import Node, load, plain
 REQUIRED = ("study", "title", "status", "base", "fhir_version")
 KEYS = (
     *REQUIRED, "parameters", "mappings", "visits", "measures", "tables", "populations", "endpoints",
-    "references", "dictionary",
+    "references", "dictionary", "server",
 )  # fmt: skip
 BASE = (
     r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~%+:-]+)*"
@@ -87,6 +88,7 @@ class Study:
     endpoints: Mapping[str, Any]
     references: tuple[Mapping[str, str], ...]
     dictionary: Mapping[str, Table]
+    server: Node | None = None
 
     @property
     def folder(self) -> Path:
@@ -125,6 +127,7 @@ class Study:
             endpoints=_untouched(node["endpoints"], "endpoints", shape),
             references=_references(given["references"], shape) if "references" in given else (),
             dictionary=tables,
+            server=given.get("server"),
         )
         if shape.issues:
             raise IssueError(*sorted(shape.issues, key=lambda issue: issue.row or 0))

@@ -19,7 +19,7 @@ from fhir_ivig.fhir.bundle import LOGICAL_ID, outcome_issues
 from fhir_ivig.fhir.client import Client, RefusedError
 from fhir_ivig.fhir.folder import create
 from fhir_ivig.fhir.retry import BusyError, seconds
-from fhir_ivig.fhir.server import server_settings
+from fhir_ivig.fhir.server import ServerSettings, server_settings
 from fhir_ivig.fhir.wire import json_body
 from fhir_ivig.issue import Issue, IssueError
 
@@ -53,7 +53,7 @@ class Bulk:
         raise IssueError(Issue("fatal", "invalid", said))
 
 
-def bulk_of(source: str, level: str, poll_seconds: float | None = None) -> Bulk:
+def bulk_of(source: str | ServerSettings, level: str, poll_seconds: float | None = None) -> Bulk:
     """What to export from a source as a person gave it; a server.yaml says where else files may lie."""
     settings = server_settings(source)
     if settings is None:

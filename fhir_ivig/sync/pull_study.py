@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.folder import Folder
+from fhir_ivig.fhir.server import ServerSettings
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.collection import Bound
 from fhir_ivig.mapping.identity import identifier_system
@@ -30,7 +31,7 @@ OWN_MRNS = "mrn"  # in place of a file of links: the study's own column
 
 def pull_study(
     study: Study,
-    source: str | Client,
+    source: str | ServerSettings | Client,
     out: Path,
     *,
     version: str | None = None,
@@ -178,13 +179,17 @@ def _finish(study: Study, out: Path, part: Path, found: Tabulated, all_received:
 
 
 def write_study(study: Study, out: Path, folder: Path, tables: list[str]) -> None:
-    """The study.yaml of canonical tables that will stand in `out`: the same study, its tables as they are there."""
+    """The study.yaml of canonical tables that will stand in `out`: the same study, its tables as they are there.
+
+    Without its server: a cohort is passed on, and where it came from stands in its manifest.
+    """
     import yaml
 
     from fhir_ivig.yamltext import load, plain
 
     text = plain(load(study.path))
     text["tables"] = {table: {} for table in tables if table != "studies"}
+    text.pop("server", None)
     text["fhir_version"] = study.fhir_version
     if study.mappings:
         text["mappings"] = [os.path.relpath(mapping, out) for mapping in study.mappings]

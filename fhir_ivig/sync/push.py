@@ -10,7 +10,7 @@ from fhir_ivig.fhir.address import is_address
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.fhir.folder import Folder
-from fhir_ivig.fhir.server import server_settings
+from fhir_ivig.fhir.server import ServerSettings, server_settings
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.journal import Journal
 from fhir_ivig.sync.plan import Item, Plan, Target, plan, read_items
@@ -48,15 +48,16 @@ def push(
     return apply(made, store, on_progress=on_progress)
 
 
-def open_target(target: str | Path, token: str | None = None, version: str | None = None) -> Target:
+def open_target(target: str | Path | ServerSettings, token: str | None = None, version: str | None = None) -> Target:
     """A FHIR base address (with its bearer `token`, else that of the environment), a server.yaml, or a folder, as the
     target of a push of FHIR `version`. IssueError as `server.open_server`."""
     if settings := server_settings(target):
         return open_server(settings, version, token)
-    if Path(target).exists() and not Path(target).is_dir():
+    folder = Path(str(target))
+    if folder.exists() and not folder.is_dir():
         text = "the folder cannot be written (it is a file): choose another"
         raise IssueError(Issue("fatal", "no-store", text, str(target)))
-    return Folder(Path(target))
+    return Folder(folder)
 
 
 def apply(

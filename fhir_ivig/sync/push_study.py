@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fhir_ivig.fhir.server import server_settings
+from fhir_ivig.fhir.server import ServerSettings, server_settings
 from fhir_ivig.issue import Issue, IssueError, failed
 from fhir_ivig.mapping.template import holes
 from fhir_ivig.study.study import Study
@@ -107,7 +107,7 @@ class Made:
 
 def plan_study(
     study: Study,
-    target: str,
+    target: str | ServerSettings,
     *,
     version: str | None = None,
     token: str | None = None,
@@ -127,7 +127,7 @@ def plan_study(
 
 def push_study(
     study: Study,
-    target: str,
+    target: str | ServerSettings,
     *,
     version: str | None = None,
     token: str | None = None,
@@ -183,7 +183,9 @@ class Status:
         return {"journal": self.journal, "complete": self.complete, "counts": self.counts}
 
 
-def status_of(study: Study, target: str, *, version: str | None = None, journal: Path | None = None) -> Status:
+def status_of(
+    study: Study, target: str | ServerSettings, *, version: str | None = None, journal: Path | None = None
+) -> Status:
     """What the journal of a study knows of a target. IssueError if there is none, or it is another's."""
     name = _name(target)
     path = journal or journal_path(study.folder, name)
@@ -197,10 +199,10 @@ def status_of(study: Study, target: str, *, version: str | None = None, journal:
         found.close()
 
 
-def _name(target: str) -> str:
+def _name(target: str | ServerSettings) -> str:
     """A server by its base address, a folder by its path."""
     settings = server_settings(target)
-    return settings.base.rstrip("/") if settings else str(Path(target).resolve())
+    return settings.base.rstrip("/") if settings else str(Path(str(target)).resolve())
 
 
 def _about(study: Study, name: str, version: str | None) -> dict[str, str]:
@@ -210,7 +212,7 @@ def _about(study: Study, name: str, version: str | None) -> dict[str, str]:
 @contextmanager
 def _made(
     study: Study,
-    target: str,
+    target: str | ServerSettings,
     version: str | None,
     token: str | None,
     journal: Path | None,

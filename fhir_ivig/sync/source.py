@@ -10,7 +10,9 @@ from pathlib import Path
 from fhir_ivig.fhir.capability import check_release, software
 from fhir_ivig.fhir.client import Client, RefusedError
 from fhir_ivig.fhir.folder import Folder
-from fhir_ivig.fhir.server import connect, server_settings
+from fhir_ivig.fhir.server import ServerSettings, connect, read_server, server_settings
+from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.study.study import Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +30,27 @@ class Server:
 NOWHERE = Server()
 
 
-def open_source(source: str | Path | Client | Folder, token: str | None = None) -> Client | Folder:
+def server_of(study: Study) -> ServerSettings | None:
+    """The server that a study.yaml names; IssueError with every problem of it, at its line."""
+    return read_server(study.server, study.path) if study.server else None
+
+
+def named(study: Study, given: str | None, option: str) -> str | ServerSettings:
+    """The server or folder that a person gave with `option`, else the study's server; IssueError without both."""
+    found = server_of(study) if given is None else given
+    if found is None:
+        text = f"Say {option}, or name a server under `server:` in {study.path.name}."
+        raise IssueError(Issue("fatal", "required", text, study.path.name))
+    return found
+
+
+def open_source(source: str | Path | ServerSettings | Client | Folder, token: str | None = None) -> Client | Folder:
     """The server or folder that `source` means: an address, a server.yaml, or a path. A bearer `token` stands in
     place of what the environment or the server.yaml says."""
     if isinstance(source, (Client, Folder)):
         return source
     settings = server_settings(source)
-    return connect(settings, token) if settings else Folder(Path(source))
+    return connect(settings, token) if settings else Folder(Path(str(source)))
 
 
 def ask_server(store: Client | Folder, version: str) -> Server:
