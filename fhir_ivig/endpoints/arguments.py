@@ -22,8 +22,8 @@ from inspect import Parameter, signature
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from fhir_ivig.endpoints.definition import Definition, Measure, Population, Visit, fault, texts
-from fhir_ivig.endpoints.quantities import decimal
+from fhir_ivig.endpoints.definition import Definition, Measure, Population, Visit, fault
+from fhir_ivig.endpoints.quantities import decimal, texts
 from fhir_ivig.issue import Issue
 
 COMMON = {"kind", "label", "published"}

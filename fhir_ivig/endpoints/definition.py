@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from fhir_ivig.endpoints.populations import Population as Population
+from fhir_ivig.endpoints.populations import population
 from fhir_ivig.endpoints.quantities import decimal
-from fhir_ivig.endpoints.result import NotEvaluableError
-from fhir_ivig.endpoints.tables import Tables, references
+from fhir_ivig.endpoints.tables import Tables
 from fhir_ivig.issue import Code, Issue
 
 FILE = "study.yaml"
@@ -34,17 +35,6 @@ class Measure:
     scale_max: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class Population:
-    """The subjects that a rule of the study file chose, and the resources behind that; `why` it could not, if so."""
-
-    name: str
-    label: str
-    subjects: frozenset[str]
-    resources: tuple[str, ...] = ()
-    why: str | None = None
-
-
 @dataclass(slots=True)
 class Definition:
     """Visits, measures and populations by name, and what was wrong with them."""
@@ -67,8 +57,8 @@ def fault(code: Code, text: str, path: str) -> Issue:
 def define(study: Mapping[str, Any], tables: Tables) -> Definition:
     """The visits, measures and populations of a study file given as plain dicts, lists and texts.
 
-    A population is `{label, table, where}`: the subjects with a row of `table` whose cell in every column of `where`
-    is the word, or one of the words, given there. `of` keeps only those of a population that stands above it.
+    A population is a rule (rules.py) with a `label`; `of` keeps only those of a population that stands above it,
+    `by: course` counts courses, and `reason: table.column` says where it stands why somebody is not in it.
     """
     found = Definition()
     _visits(found, study.get("visits", []))
@@ -86,14 +76,9 @@ def define(study: Mapping[str, Any], tables: Tables) -> Definition:
             limit = decimal(scale) if scale else None
             found.measures[name] = Measure(name, known.get("label", name), known.get("unit"), better, limit)
     for name, entry in _mapping(found, study, "populations").items():
-        found.populations[name] = _population(found, name, entry, tables)
+        found.populations[name], issues = population(name, entry, found.populations, tables, found.refuse)
+        found.issues += issues
     return found
-
-
-def texts(value: Any) -> tuple[str, ...] | None:
-    """A word or a list of words as a tuple of them; None where it is something else, or nothing."""
-    words = value if isinstance(value, list) else [value]
-    return tuple(words) if words and all(isinstance(word, str) and word for word in words) else None
 
 
 def _mapping(found: Definition, study: Mapping[str, Any], part: str) -> dict[str, Any]:
@@ -131,38 +116,3 @@ def _visits(found: Definition, entries: Any) -> None:
             found.visits[name] = Visit(name, None if day is None else int(str(day)))
         except ValueError:
             found.refuse("value", f"`{day}` is not a whole number of days.", f"{path}.day")
-
-
-def _population(found: Definition, name: str, entry: Any, tables: Tables) -> Population:
-    path = f"populations.{name}"
-    faults = len(found.issues)
-    known = _entry(found, entry, path, {"label", "table", "of"}) or {}
-    rule = entry if isinstance(entry, dict) else {}
-    for key in rule.keys() - {"label", "table", "where", "of"}:
-        found.refuse("not-supported", f"A population has no key `{key}`: take it out.", f"{path}.{key}")
-    where = {}
-    conditions = rule.get("where", {})
-    for column, value in conditions.items() if isinstance(conditions, dict) else [("", None)]:
-        words = texts(value)
-        if words is None:
-            said = "This must be a word, or a list of words, in quotes where YAML reads something else."
-            found.refuse("value", said, f"{path}.where.{column}".rstrip("."))
-        else:
-            where[column] = words
-    if known and "table" not in known:
-        found.refuse("required", "A population must say which `table` its subjects have a row in.", path)
-    within = found.populations.get(known.get("of", ""))
-    if "of" in known and within is None:
-        said = f"No population `{known['of']}` stands above this one."
-        found.refuse("not-found", said, f"{path}.of")
-    label = known.get("label", name)
-    if len(found.issues) > faults:
-        return Population(name, label, frozenset(), why=f"the definition of population {name} is faulty")
-    if within and within.why:
-        return Population(name, label, frozenset(), why=within.why)
-    try:
-        rows = tables.rows(known["table"], (), where, within.subjects if within else None)
-    except NotEvaluableError as error:
-        return Population(name, label, frozenset(), why=f"population {name}: {error}")
-    subjects = frozenset(row.subject for row in rows if row.subject)
-    return Population(name, label, subjects, references(rows))

@@ -13,9 +13,15 @@ from fhir_ivig.issue import Issue
 GIVEN = ("completed", "stopped")  # a stopped infusion gave a part of its dose
 
 
-def given(tables: Tables, subjects: Collection[str], columns: Iterable[str] = ()) -> list[Row]:
-    """The infusions of these subjects that were given, wholly or in part."""
-    return tables.rows("infusions", ["course", "day", "start", "status", *columns], {"status": GIVEN}, subjects)
+def given(
+    tables: Tables,
+    subjects: Collection[str],
+    columns: Iterable[str] = (),
+    courses: Collection[tuple[str, ...]] | None = None,
+) -> list[Row]:
+    """The infusions of these subjects that were given, wholly or in part, of these (subject, course) only if said."""
+    found = tables.rows("infusions", ["course", "day", "start", "status", *columns], {"status": GIVEN}, subjects)
+    return found if courses is None else [row for row in found if (row.subject, row["course"]) in courses]
 
 
 def by_course(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:

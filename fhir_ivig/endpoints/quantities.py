@@ -1,4 +1,4 @@
-"""Numbers and dates out of text, exactly as far as the text goes."""
+"""Words, numbers and dates out of text, exactly as far as the text goes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 from statistics import mean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _DECIMAL = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
 _DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})(?:T.+)?)?)?")
+
+
+def texts(value: Any) -> tuple[str, ...] | None:
+    """A word or a list of words as a tuple of them; None where it is something else, or nothing."""
+    words = value if isinstance(value, list) else [value]
+    return tuple(words) if words and all(isinstance(word, str) and word for word in words) else None
 
 
 class Days(NamedTuple):

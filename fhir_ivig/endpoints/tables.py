@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import repeat
 from typing import Any
 
@@ -64,46 +65,74 @@ class Tables:
 
         Raises NotEvaluableError where the table or a column of it is not there.
         """
+        wanted = list(dict.fromkeys(["subject", *columns]))
+        self._source(table, wanted)
+        places = self.places(table, dict(where or {}) | ({"subject": subjects} if subjects is not None else {}))
+        subject, *cells = (self.cells(table, column, places) for column in wanted)
+        behind = self._resources.get(table)
+        sources = behind.take(pa.array(places)).to_pylist() if behind is not None else repeat(None)
+        rest = zip(*cells, strict=True) if cells else repeat(())
+        return [
+            Row(table, place + 2, name or "", dict(zip(wanted[1:], values, strict=True)), source)
+            for place, name, values, source in zip(places.tolist(), subject, rest, sources, strict=False)
+        ]
+
+    def has(self, table: str, column: str) -> bool:
+        """Whether there is such a column."""
+        return table in self._tables and column in self._tables[table].column_names
+
+    def places(self, table: str, where: Where | None = None) -> Any:
+        """The places (from 0, a numpy array) of the rows that meet every condition, in their order."""
+        import numpy as np
+
+        source = self._source(table, where or ())
+        masks: list[Any] = [
+            pc.is_in(source[column], value_set=pa.array(sorted(words), pa.string()))
+            for column, words in (where or {}).items()
+        ]
+        return pc.indices_nonzero(reduce(pc.and_, masks)).to_numpy() if masks else np.arange(source.num_rows)
+
+    def cells(self, table: str, column: str, places: Any) -> list[str | None]:
+        """The cells of a column at these places."""
+        found: list[str | None] = self._source(table, (column,))[column].take(pa.array(places)).to_pylist()
+        return found
+
+    def tally(self, table: str, by: Sequence[str], places: Any) -> dict[tuple[str, ...], int]:
+        """How often each combination of words stands in the columns `by` at these places; none with an empty cell."""
+        chosen = self._source(table, by).select(list(by)).take(pa.array(places)).drop_null()
+        found = chosen.group_by(list(by)).aggregate([([], "count_all")])
+        *names, times = (column.to_pylist() for column in found.select([*by, "count_all"]).columns)
+        return dict(zip(zip(*names, strict=True), times, strict=True))
+
+    def behind(self, table: str, places: Any) -> set[str]:
+        """The resources behind the rows at these places."""
+        column = self._resources.get(table)
+        return _split(column.take(pa.array(places)).unique().to_pylist()) if column is not None else set()
+
+    def everyone(self, by: Sequence[str]) -> frozenset[tuple[str, ...]]:
+        """Everybody in the table `subjects`, or every course in `courses`; else those whom any table names."""
+        home = "subjects" if len(by) == 1 else "courses"
+        tables = [home] if all(self.has(home, column) for column in by) else list(self._tables)
+        able = [table for table in tables if all(self.has(table, column) for column in by)]
+        return frozenset().union(*(self.tally(table, by, self.places(table)) for table in able))
+
+    def _source(self, table: str, columns: Iterable[str]) -> pa.Table:
         source = self._tables.get(table)
         if source is None:
             raise NotEvaluableError(f"there is no table {table}")
-        wanted = list(dict.fromkeys(["subject", *columns]))
-        conditions = dict(where or {}) | ({"subject": subjects} if subjects is not None else {})
-        for column in [*wanted, *conditions]:
+        for column in columns:
             if column not in source.column_names:
                 raise NotEvaluableError(f"table {table} has no column {column}")
-        chosen = _chosen(source, conditions)
-        found = source.select(wanted).take(chosen)
-        subject, *cells = (column.to_pylist() for column in found.columns)
-        behind = self._resources.get(table)
-        references = behind.take(chosen).to_pylist() if behind is not None else repeat(None)
-        rest = zip(*cells, strict=True) if cells else repeat(())
-        return [
-            Row(table, place + 2, name or "", dict(zip(wanted[1:], values, strict=True)), reference)
-            for place, name, values, reference in zip(chosen.to_pylist(), subject, rest, references, strict=False)
-        ]
-
-
-def _chosen(table: pa.Table, conditions: Where) -> Any:
-    """The places (from 0) of the rows that meet every condition."""
-    if not conditions:
-        import numpy as np
-
-        return pa.array(np.arange(table.num_rows))
-    masks: Iterator[Any] = (
-        pc.is_in(table[column], value_set=pa.array(sorted(words), pa.string()))
-        for column, words in conditions.items()
-    )
-    mask = next(masks)
-    for other in masks:
-        mask = pc.and_(mask, other)
-    return pc.indices_nonzero(mask)
+        return source
 
 
 def references(rows: Iterable[Row]) -> tuple[str, ...]:
     """The resources behind the rows, each once, in order."""
-    behind = {row.resource for row in rows if row.resource}
-    return tuple(sorted({reference for joined in behind for reference in joined.split(";")}))
+    return tuple(sorted(_split({row.resource for row in rows})))
+
+
+def _split(joined: Iterable[str | None]) -> set[str]:
+    return {reference for one in joined if one for reference in one.split(";")}
 
 
 def by_subject(rows: Iterable[Row]) -> dict[str, list[Row]]:

@@ -15,7 +15,7 @@ from fhir_ivig.endpoints.tables import Tables, references
 def count_courses(tables: Tables, population: Population) -> Iterator[Result]:
     """`n`, the courses with at least one infusion completed or stopped; `second`, how many of them were the second
     of their subject (the number of subjects with two or more)."""
-    rows = given(tables, population.subjects)
+    rows = given(tables, population.subjects, courses=population.courses)
     courses = Counter(subject for subject, _ in by_course(rows))
     second = sum(number > 1 for number in courses.values())
     for statistic, number in (("n", courses.total()), ("second", second)):

@@ -22,12 +22,14 @@ def events_per_course(
     An event is suspected where its row names a course and its causality is one of `causality`, by default a
     reasonable possibility or more (ICH E2A, II.A.2); an event without causality is suspected too, with a warning.
     """
-    infusions = given(tables, population.subjects)
+    infusions = given(tables, population.subjects, courses=population.courses)
     courses = by_course(infusions)
     columns = ("event", "course", "causality")
     suspected, doubtful = [], {}
     for row in tables.rows("adverse_events", columns, subjects=population.subjects):
         if not row["course"] or (row["causality"] and row["causality"] not in causality):
+            continue
+        if population.courses is not None and (row.subject, row["course"]) not in population.courses:
             continue
         event = f"{row.subject} event {row['event']}"
         if (row.subject, row["course"]) not in courses:

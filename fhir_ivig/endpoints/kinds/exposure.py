@@ -41,7 +41,7 @@ def exposure(
     """
     if weight.unit != WEIGHT:
         raise NotEvaluableError(f"{weight.name} must be in {WEIGHT}")
-    infusions = given(tables, population.subjects, ("dose", "unit"))
+    infusions = given(tables, population.subjects, ("dose", "unit"), population.courses)
     weights, issues = _weights(tables, population, weight)
     found = _Exposure(issues=issues)
     for row in infusions:
