@@ -11,6 +11,7 @@ from fhir_ivig.mapping.tokens import value_of
 # A cell of each primitive type, for the example.
 EXAMPLES = {
     "decimal": "612.60",
+    "id": "group-1",
     "integer": "5",
     "positiveInt": "5",
     "unsignedInt": "5",

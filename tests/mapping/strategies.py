@@ -97,6 +97,7 @@ TYPES: dict[str, st.SearchStrategy[str]] = {
     "instant": _instants(),
     "time": st.sampled_from(CELLS["times"]),
     "boolean": st.sampled_from(["true", "false"]),
+    "id": st.sampled_from(["placebo", "IVIG-2.0", "1", "a" * 64]),
     "code": st.sampled_from(["a", "a b", "<", "in-progress", '"q"', "\\", "日本"]),
     "uri": st.sampled_from(
         ["urn:uuid:53fefa32-fcbb-4ff8-8a92-55ee120877b7", "http://example.org/a?b=c#d", "日本", '"']
@@ -107,7 +108,10 @@ ANYTHING = st.sampled_from(WRONG) | st.text(st.characters(exclude_categories=["C
 
 @dataclass(frozen=True)
 class Column:
-    """What one column takes: the words of a list, else the values of a type; several of them; part of a key."""
+    """What one column takes: the words of a list, else the values of a type; several of them; part of a key.
+
+    The types are those of all versions of FHIR: an arm is any string in R4, an id in R5, and rows fit both.
+    """
 
     types: tuple[str, ...]
     words: frozenset[str] | None
@@ -146,9 +150,11 @@ def pools(version: str, mapping_name: str, most: int) -> st.SearchStrategy[dict[
 
 def _column(mapping: Mapping, name: str) -> Column:
     own = [hole for hole in holes(mapping.resource) if name in hole.columns]
+    every = [hole for version in VERSIONS for hole in holes(mappings(version).by_name[mapping.name].resource)]
     lists = [frozenset(hole.entries) for hole in own if hole.via] + [hole.codes for hole in own if hole.codes]
     return Column(
-        types=tuple(hole.type for hole in own if not hole.target and not hole.via) or ("string",),
+        types=tuple({hole.type for hole in every if name in hole.columns and not hole.target and not hole.via})
+        or ("string",),
         words=frozenset.intersection(*lists) if lists else None,
         several=any(hole.repeat for hole in own),
         key=name in mapping.key or any(hole.target for hole in own),

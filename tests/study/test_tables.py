@@ -119,7 +119,7 @@ def test_many_blocks_keep_every_row_and_number(encoding: str, make_study: MakeSt
     assert {issue.row for issue in issues} == uneven | wrong
     assert withheld == len(uneven | wrong)
     assert numbers == [row for row in range(2, 60_002) if row not in uneven | wrong]
-    assert rows == [f'S{n}|on-study|||頭痛, "{n}"\nand more' for n in numbers]
+    assert rows == [f'S{n}|on-study|||||頭痛, "{n}"\nand more' for n in numbers]
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1 << 20])
@@ -128,7 +128,7 @@ def test_quotes_cut_by_a_block(chunk: int, make_study: MakeStudy, tmp_path: Path
     text = 'subject,status,reason\nS01,on-study,"a ""b"""\nS02,on-study,""\nS03,on-study,"c"\n'
     (tmp_path / "dispositions.csv").write_text(text)
     study = make_study(tables={"dispositions": {}})
-    assert whole(study, "dispositions")[0] == ['S01|on-study|||a "b"', "S02|on-study|||", "S03|on-study|||c"]
+    assert whole(study, "dispositions")[0] == ['S01|on-study|||||a "b"', "S02|on-study|||||", "S03|on-study|||||c"]
     (tmp_path / "dispositions.csv").write_text(text + 'S04,on-study,"d"e\n')
     assert whole(study, "dispositions")[2][-1].row == 5
 
