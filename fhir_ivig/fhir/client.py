@@ -14,11 +14,12 @@ from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 import msgspec
 
 from fhir_ivig.fhir.auth import Bearer
+from fhir_ivig.fhir.body import json_body
 from fhir_ivig.fhir.bundle import RESOURCE_TYPE, Answer, Page, read_answers, read_page
 from fhir_ivig.fhir.gate import Gate
 from fhir_ivig.fhir.retry import UnansweredError
 from fhir_ivig.fhir.transport import FHIR_JSON, RefusedError, Transport
-from fhir_ivig.fhir.wire import Reply, Wire, json_body
+from fhir_ivig.fhir.wire import Reply, Wire
 from fhir_ivig.issue import Code, Issue, IssueError
 
 __all__ = ["Client", "Habits", "RefusedError", "Reply", "UnansweredError"]

@@ -16,10 +16,11 @@ from urllib.parse import urlencode
 import msgspec
 
 from fhir_ivig.fhir.auth import sendable
+from fhir_ivig.fhir.body import json_body
 from fhir_ivig.fhir.gate import Gate
 from fhir_ivig.fhir.retry import Pace, busy_answer, persist
 from fhir_ivig.fhir.secret import Secret
-from fhir_ivig.fhir.wire import Reply, Wire, json_body, origin
+from fhir_ivig.fhir.wire import Reply, Wire, origin
 from fhir_ivig.issue import Code, Issue, IssueError
 
 LIFE = 240  # seconds from now to `exp`; at most 300 are allowed, and clocks differ

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urljoin
 
 from fhir_ivig.fhir.auth import Auth, sendable
@@ -99,14 +99,23 @@ class Transport:
         """A bulk file to read piece by piece, of any length; tried once, for the caller knows where to go on.
 
         Who we are is told to the server's own origin only, and only with `credentials` (the manifest's
-        `requiresAccessToken`). RefusedError, BusyError, IssueError as they come.
+        `requiresAccessToken`); once more with another token after a 401. RefusedError, BusyError, IssueError as they
+        come.
         """
         url = self.gate.admit_file(link, allowed_origins)
         given = {"Accept": "application/fhir+ndjson", **(headers or {})}
-        if self.gate.owns(url):
-            given = self._with_us(given, self._token() if credentials else None)
-        forever = float("inf")
-        with self.pace.turn(), self._wire.open("GET", url, None, given, forever, limit=None) as stream:
+        ours = self.gate.owns(url)
+        token = self._token() if credentials and ours else None
+        with ExitStack() as stack:
+            stack.enter_context(self.pace.turn())
+
+            def ask(token: str | None) -> Stream:
+                headers = self._with_us(given, token) if ours else given
+                return stack.enter_context(self._wire.open("GET", url, None, headers, None, limit=None))
+
+            stream = ask(token)
+            if stream.status == 401 and self._auth and token and self._auth.renew(token):
+                stream = ask(self._token())
             if stream.status not in (200, 206):
                 # Its first piece is enough for an OperationOutcome, and no more than that is read.
                 reply = Reply(stream.status, stream.headers, next(stream.pieces, b""))

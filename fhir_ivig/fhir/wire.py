@@ -6,7 +6,6 @@ HTTP: RFC 9110; content codings 8.4. TLS is verified always.
 from __future__ import annotations
 
 import logging
-import re
 import ssl
 import time
 import zlib
@@ -28,11 +27,9 @@ if TYPE_CHECKING:
 
 BODY_LIMIT = 256 << 20  # bytes, decoded
 RATIO = 200  # decoded to sent; FHIR JSON comes to about 30
-DEEPEST = 100  # objects and arrays within each other
+SLOWEST = 1000  # bytes a second of a file that may take as long as it takes
 _PIECE = 1 << 16
 _SMALL = 1 << 20  # bytes; whatever its ratio, this much does no harm
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +98,12 @@ class Wire:
         url: str,
         body: bytes | None,
         headers: Mapping[str, str],
-        until: float,
+        until: float | None,
         place: str = "",
         limit: int | None = BODY_LIMIT,
     ) -> Iterator[Stream]:
-        """An answer to read piece by piece, of at most `limit` decoded bytes, up to the moment `until`.
+        """An answer to read piece by piece, of at most `limit` decoded bytes, up to the moment `until`; without one,
+        as long as it brings SLOWEST bytes a second, looked at each time that a byte may take.
 
         `place` is how Issues name the server, its origin if not given.
         """
@@ -115,13 +113,16 @@ class Wire:
                 method,
                 url,
                 data=body,
-                headers={**headers, "Accept-Encoding": "gzip"},
+                headers={"Accept-Encoding": "gzip", **headers},
                 timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
             )
+        pieces = _pieces(response.raw, place, until, limit)
+        if until is None:
+            pieces = _brisk(pieces, place, self._timeout[1])
         try:
-            yield Stream(response.status_code, response.headers, _pieces(response.raw, place, until, limit))
+            yield Stream(response.status_code, response.headers, pieces)
         finally:
             response.close()  # does nothing to the connection of a body that was read whole
 
@@ -130,37 +131,6 @@ def origin(url: str) -> str:
     """Scheme, host and port of a URL: all of it that may be shown."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def json_body(reply: Reply) -> bytes:
-    """The body of an answer that must be JSON; IssueError for a web page, XML, or what is nested too deep."""
-    kind = reply.headers.get("Content-Type", "").lower()
-    if "html" in kind or reply.body[:64].lstrip()[:1] == b"<":
-        text = (
-            "the server answered with a web page or XML, not FHIR JSON: is the address right, is a log-in in between?"
-        )
-        raise IssueError(Issue("error", "structure", text))
-    if kind and "json" not in kind:
-        raise IssueError(Issue("error", "structure", f"the server answered with {kind[:60]!a}, not FHIR JSON"))
-    if not _is_shallow(reply.body):
-        text = f"the server's answer is nested deeper than {DEEPEST}: it was not taken"
-        raise IssueError(Issue("error", "too-long", text))
-    return reply.body
-
-
-def _is_shallow(body: bytes) -> bool:
-    """Whether JSON is nested at most DEEPEST: by taking away innermost brackets, round after round."""
-    brackets = body.translate(None, _NOT_BRACKETS)  # also those in texts, which seldom matter
-    return _falls(brackets) or _falls(_STRING.sub(b"", body).translate(None, _NOT_BRACKETS))
-
-
-def _falls(brackets: bytes) -> bool:
-    for _ in range(DEEPEST):
-        rest = brackets.replace(b"{}", b"").replace(b"[]", b"")
-        if rest == brackets:  # nothing, or what has no other half, as in what was cut off
-            return rest.count(b"{") + rest.count(b"[") <= DEEPEST
-        brackets = rest
-    return not brackets
 
 
 def _trust(ca_file: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
@@ -216,7 +186,7 @@ def _late(place: str) -> Issue:
     return Issue("fatal", "timeout", f"{place} did not answer in time: try again later")
 
 
-def _pieces(response: BaseHTTPResponse, place: str, until: float, limit: int | None) -> Iterator[bytes]:
+def _pieces(response: BaseHTTPResponse, place: str, until: float | None, limit: int | None) -> Iterator[bytes]:
     coding = response.headers.get("Content-Encoding", "").strip().lower()
     if coding not in ("", "identity", "gzip", "x-gzip"):
         text = f"{place} packed its answer as {coding[:40]!a}, which was not asked for: it was not taken"
@@ -232,10 +202,22 @@ def _pieces(response: BaseHTTPResponse, place: str, until: float, limit: int | N
                     text = f"the answer of {place} is longer than we take: ask for smaller pages"
                     raise IssueError(Issue("fatal", "too-long", text))
                 yield piece
-            if time.monotonic() > until:
+            if until is not None and time.monotonic() > until:
                 raise BusyError(_late(place))
         if unpack and packed and (not unpack.eof or unpack.unused_data):
             raise zlib.error
+
+
+def _brisk(pieces: Iterator[bytes], place: str, window: float) -> Iterator[bytes]:
+    """The pieces, as long as they bring SLOWEST bytes a second, over so many seconds at a time."""
+    began, size = time.monotonic(), 0
+    for piece in pieces:
+        yield piece
+        size, spent = size + len(piece), time.monotonic() - began
+        if spent > window:
+            if size < SLOWEST * spent:
+                raise BusyError(_late(place))
+            began, size = time.monotonic(), 0
 
 
 def _unpacked(unpack: zlib._Decompress, part: bytes) -> Iterator[bytes]:

@@ -14,22 +14,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
+from fhir_ivig.fhir.body import json_body
 from fhir_ivig.fhir.bulk import File, Manifest, deleted, read_manifest
 from fhir_ivig.fhir.bundle import LOGICAL_ID, outcome_issues
-from fhir_ivig.fhir.client import Client, RefusedError
+from fhir_ivig.fhir.client import Client, RefusedError, UnansweredError
 from fhir_ivig.fhir.folder import create
-from fhir_ivig.fhir.retry import BusyError, seconds
+from fhir_ivig.fhir.retry import seconds
 from fhir_ivig.fhir.server import ServerSettings, server_settings
-from fhir_ivig.fhir.wire import json_body
 from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.sync.download import Begun, Download
 
 POLL_SECONDS = 300.0  # the longest pause between two looks, whatever the server wants
 PATIENCE = 24 * 3600.0  # seconds; an export that takes longer is left, and can be gone on with
-ATTEMPTS = 5  # for a file
-FILE_LIMIT = 1 << 36  # bytes
-_LIMIT_TEXT = f"a file of the export is longer than {FILE_LIMIT} bytes: it was not taken"
-_BROKEN = Issue("error", "incomplete", "a file of the export is a web page, or was cut off: pull again")
-_EXPIRED = {401, 403, 404, 410}  # what servers answer to a link that is no longer good
+_GONE = {404, 410}
+_EXPIRED = {401, 403, *_GONE}  # what servers answer to a link that is no longer good
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +65,9 @@ class State:
 
     asked: dict[str, str]
     status: str = ""
-    kinds: list[str] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)  # when it was made, and the types of its files
     lines: dict[str, int] = field(default_factory=dict)  # of the files that are here
+    begun: dict[str, tuple[str, int]] = field(default_factory=dict)  # of the file that is not whole (see `Download`)
 
 
 @dataclass(slots=True)
@@ -101,24 +100,37 @@ class Export:
         if since:
             asked["_since"] = since
         manifest = self.job(asked)
-        kinds = [file.kind for _, file in manifest.files()]
-        if self.state.kinds != kinds:  # begun anew, or the server lists its files otherwise than before
-            self.state.kinds, self.state.lines = kinds, {}
-        for name, _ in list(manifest.files()):
-            if name not in self.state.lines:
-                manifest = self.fetch(name, manifest)
-        return self.exported(manifest)
+        try:
+            return self.exported(self.fetched(manifest))
+        except RefusedError as refused:
+            if refused.status not in _GONE:
+                raise
+        self.kick_off(asked)  # the server took its files away: once more, all of it
+        try:
+            return self.exported(self.fetched(self.wait()))
+        except RefusedError as refused:
+            text = "the server takes the files of its export away before they are fetched: pull without --bulk"
+            raise IssueError(Issue("fatal", "incomplete", text), *refused.issues) from None
 
     def job(self, asked: dict[str, str]) -> Manifest:
-        """The manifest of the job that was begun earlier, if it is still there, else of a new one."""
+        """The manifest of the job that was begun earlier, if it is still there and well, else of a new one."""
         if self.resume(asked):
             try:
                 return self.wait()
-            except RefusedError as refused:
-                if refused.status not in _EXPIRED:
+            except (RefusedError, UnansweredError) as failed:
+                if failed.status in (401, 403) or not (isinstance(failed, RefusedError) or failed.status == 500):
                     raise
         self.kick_off(asked)
         return self.wait()
+
+    def fetched(self, manifest: Manifest) -> Manifest:
+        """The manifest, all files of which are here now."""
+        if self.state.listed != _listed(manifest):  # begun anew, or the server lists its files otherwise than before
+            self.state.listed, self.state.lines, self.state.begun = _listed(manifest), {}, {}
+        for name, _ in list(manifest.files()):
+            if name not in self.state.lines:
+                manifest = self.fetch(name, manifest)
+        return manifest
 
     def exported(self, manifest: Manifest) -> Exported:
         """What is here now, held against the manifest."""
@@ -198,50 +210,37 @@ class Export:
     def fetch(self, name: str, manifest: Manifest) -> Manifest:
         """Fetches a file; where its link is no longer good, the manifest once more, whose links may be."""
         try:
-            self.stream(name, dict(manifest.files())[name], manifest)
+            self.download(name, dict(manifest.files())[name], manifest)
         except RefusedError as refused:
             if refused.status not in _EXPIRED:
                 raise
             fresh = self.wait()
-            if [file.kind for _, file in fresh.files()] != self.state.kinds:
+            if _listed(fresh) != self.state.listed:
                 text = "the server's manifest is another than it was: pull again"
                 raise IssueError(Issue("fatal", "conflict", text)) from None
             manifest = fresh
-            self.stream(name, dict(manifest.files())[name], manifest)
+            self.download(name, dict(manifest.files())[name], manifest)
         return manifest
 
-    def stream(self, name: str, file: File, manifest: Manifest) -> None:
-        """One file to disk, again from its beginning where it breaks off."""
+    def download(self, name: str, file: File, manifest: Manifest) -> None:
+        """One file to disk."""
         target = self.folder / ("output" if name.startswith("output") else "") / name
-        for attempt in range(1, ATTEMPTS + 1):
-            part = target.with_suffix(".part")
-            part.unlink(missing_ok=True)
-            try:
-                self.state.lines[name] = self.once(file, part, manifest.requiresAccessToken)
-                break
-            except BusyError as busy:
-                if attempt == ATTEMPTS:
-                    raise IssueError(*busy.issues) from None
-                time.sleep(min(max(busy.wait, 0.5 * 2**attempt), self.bulk.poll_seconds))
-        part.replace(target) if self.state.lines[name] else part.unlink()
+        part = target.with_suffix(".part")
+
+        def note(begun: Begun) -> None:
+            self.state.begun = {name: begun} if begun else {}
+            self.save()
+
+        begun = self.state.begun.get(name)
+        download = Download(self.client.transport, part, (begun[0], begun[1]) if begun else None, note)
+        origins, pause = tuple(self.bulk.origins), self.bulk.poll_seconds
+        lines = download.run(file, origins=origins, credentials=manifest.requiresAccessToken, longest_pause=pause)
+        part.replace(target) if lines else part.unlink()
+        self.state.lines[name], self.state.begun = lines, {}
         self.save()
         if self.on_progress:
-            self.on_progress(file.kind, self.state.lines[name])
+            self.on_progress(file.kind, lines)
 
-    def once(self, file: File, part: Path, credentials: bool) -> int:
-        lines, size, last = 0, 0, b"\n"
-        transport = self.client.transport
-        with (
-            transport.file(file.url, allowed_origins=self.bulk.origins, credentials=credentials) as stream,
-            create(part) as out,
-        ):
-            for piece in stream.pieces:
-                if not size and piece.lstrip()[:1] == b"<":
-                    raise BusyError(_BROKEN)
-                out.write(piece)
-                lines, size, last = lines + piece.count(b"\n"), size + len(piece), piece[-1:] or last
-                if size > FILE_LIMIT:
-                    raise IssueError(Issue("fatal", "too-long", _LIMIT_TEXT))
-            if not size and not {"content-length", "transfer-encoding"} & {name.lower() for name in stream.headers}:
-                raise BusyError(_BROKEN)
-        return lines + (last != b"\n")
+
+def _listed(manifest: Manifest) -> list[str]:
+    return [manifest.transactionTime, *(file.kind for _, file in manifest.files())]

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from fhir_ivig.fhir.body import json_body
 from fhir_ivig.fhir.bundle import head
 from fhir_ivig.fhir.client import Client, RefusedError
 from fhir_ivig.fhir.folder import create
-from fhir_ivig.fhir.wire import json_body
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.manifest import shown
 from fhir_ivig.sync.pull import Known, Search

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from fhir_ivig.fhir import retry
+from fhir_ivig.fhir.body import json_body
 from fhir_ivig.fhir.client import Client, Reply, UnansweredError
 from fhir_ivig.fhir.gate import Gate
 from fhir_ivig.fhir.transport import Transport
-from fhir_ivig.fhir.wire import Wire, json_body
+from fhir_ivig.fhir.wire import Wire
 from fhir_ivig.issue import IssueError
 
 GOOD = b'{"resourceType":"CapabilityStatement"}'

@@ -10,10 +10,16 @@ from typing import Any
 import pytest
 from ward import Hospital
 
+from fhir_ivig.fhir import retry
+from fhir_ivig.fhir.auth import Bearer
 from fhir_ivig.fhir.client import Client
+from fhir_ivig.fhir.gate import Gate
+from fhir_ivig.fhir.transport import Transport
+from fhir_ivig.fhir.wire import Wire
 from fhir_ivig.issue import IssueError
 from fhir_ivig.sync import incremental
 from fhir_ivig.sync.bulk import Bulk, Export
+from fhir_ivig.sync.download import Download
 from fhir_ivig.sync.pull_study import pull_study
 
 Start = Callable[[list[dict[str, Any]]], Any]
@@ -81,16 +87,16 @@ def test_killed_and_gone_on_with(
     hospital: Hospital, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[str] = []
-    once = Export.once
+    once = Download.once
 
-    def dies(self: Export, file: Any, *more: Any) -> int:
+    def dies(self: Download, file: Any, *more: Any) -> None:
         if len(fetched) == 1:
             fetched.append("")
             raise KeyboardInterrupt
         fetched.append(file.url)
-        return once(self, file, *more)
+        once(self, file, *more)
 
-    monkeypatch.setattr(Export, "once", dies)
+    monkeypatch.setattr(Download, "once", dies)
     with pytest.raises(KeyboardInterrupt):
         pull_study(hospital.study, server, tmp_path / "out", bulk=QUICK, **SOME)
     assert (tmp_path / "out.bulk/state.json").stat().st_mode & 0o777 == 0o600
@@ -116,6 +122,7 @@ def file(name: str, **more: Any) -> dict[str, Any]:
 
 LINE = {"body": '{"resourceType":"Patient","id":"p"}\n'}
 GONE = {"status": 404, "body": "{}"}
+EXPORT = "$export?_outputFormat=application%2Ffhir%2Bndjson&_type=Patient"
 
 
 def run(server: Any, folder: Path, **settings: Any) -> Any:
@@ -128,7 +135,7 @@ def test_what_is_asked_and_waited_for(scripted: Start, tmp_path: Path) -> None:
     found = run(server, tmp_path / "x")
     assert (found.lines, found.time, found.issues) == (1, "2024-01-01T00:00:00Z", [])
     _, path, headers, _ = server.requests[0]
-    assert path == "/fhir/$export?_outputFormat=application%2Ffhir%2Bndjson&_type=Patient"
+    assert path == f"/fhir/{EXPORT}"
     assert headers["Prefer"] == "respond-async"
     assert headers["Authorization"] == "Bearer token"
     assert server.requests[4][2]["Accept"] == "application/fhir+ndjson"
@@ -164,15 +171,70 @@ def test_expired_links_are_asked_for_once_more(scripted: Start, tmp_path: Path) 
         run(scripted([accepted(), manifest(file("old")), GONE, manifest(file("new")), GONE]), tmp_path / "y")
 
 
-def test_a_job_that_is_no_more_is_begun_anew(scripted: Start, tmp_path: Path) -> None:
-    with pytest.raises(IssueError):
-        run(scripted([accepted(), {"status": 422, "body": "{}"}]), tmp_path / "x")
-    state = json.loads((tmp_path / "x/state.json").read_text())
-    server = scripted([GONE, accepted(), manifest(file("a")), LINE])
-    state["asked"]["source"], state["status"] = server.base, f"{server.base}/status/1"
-    (tmp_path / "x/state.json").write_text(json.dumps(state))
+def test_files_that_are_gone_are_exported_once_more(scripted: Start, tmp_path: Path) -> None:
+    gone = [accepted(), manifest(file("old")), GONE, GONE]  # the file, then the job
+    server = scripted([*gone, accepted(), manifest(file("new")), LINE])
     assert run(server, tmp_path / "x").lines == 1
-    assert len(server.requests) == 4
+    assert [path.rpartition("/")[2] for _, path, _, _ in server.requests][3:] == ["1", EXPORT, "1", "new"]
+    again = scripted([*gone, *gone])
+    with pytest.raises(IssueError, match="takes the files of its export away"):
+        run(again, tmp_path / "y")
+    assert len(again.requests) == 8
+
+
+def test_files_that_are_forbidden_are_not_exported_again(scripted: Start, tmp_path: Path) -> None:
+    forbidden = {"status": 403, "body": "{}"}
+    server = scripted([accepted(), manifest(file("a")), forbidden, manifest(file("a")), forbidden])
+    with pytest.raises(IssueError, match="403"):
+        run(server, tmp_path / "x")
+    assert len(server.requests) == 5
+
+
+@pytest.mark.parametrize("status", [404, 410, 422, 500])
+def test_a_job_that_failed_or_is_no_more_is_begun_anew(
+    status: int, scripted: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "ATTEMPTS", 1)
+    answers = [accepted(), {"status": status, "body": "{}"}]
+    server = scripted([*answers, *answers[1:], accepted(), manifest(file("a")), LINE])
+    with pytest.raises(IssueError):
+        run(server, tmp_path / "x")
+    assert run(server, tmp_path / "x").lines == 1
+    assert len(server.requests) == 6
+
+
+@pytest.mark.parametrize("status", [401, 403, 503])
+def test_a_job_that_may_be_well_is_kept(
+    status: int, scripted: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "ATTEMPTS", 1)
+    answers = [accepted(), {"status": status, "body": "{}"}]
+    server = scripted([*answers, *answers[1:], manifest(file("a")), LINE])
+    for _ in range(2):
+        with pytest.raises(IssueError):
+            run(server, tmp_path / "x")
+    assert run(server, tmp_path / "x").lines == 1
+
+
+def test_files_of_two_exports_are_not_mixed(scripted: Start, tmp_path: Path) -> None:
+    """The job's address tells of another export than before: what was fetched of the first is fetched again."""
+    first = manifest(file("a"), file("b"))
+    later = manifest(file("a"), file("b"), transactionTime="2024-02-02T00:00:00Z")
+    server = scripted([accepted(), first, LINE, {"status": 400, "body": "{}"}, later, LINE, LINE])
+    with pytest.raises(IssueError):
+        run(server, tmp_path / "x")
+    found = run(server, tmp_path / "x")
+    assert (found.lines, found.time) == (2, "2024-02-02T00:00:00Z")
+    assert len(server.requests) == 7
+
+
+def test_a_token_that_ran_out_at_a_file(scripted: Start, tmp_path: Path) -> None:
+    """Read again, as others may renew it; a job's own link may still know the old one."""
+    tokens = iter(["old", "new", "newer"])
+    server = scripted([accepted(), manifest(file("a")), {"status": 401, "body": "{}"}, LINE])
+    client = Client(Transport(Gate.of(server.base), Wire(), Bearer(lambda: next(tokens))))
+    assert Export(client, Bulk(poll_seconds=0.01), tmp_path / "x").run(["Patient"]).lines == 1
+    assert [sent["Authorization"] for _, _, sent, _ in server.requests][2:] == ["Bearer old", "Bearer new"]
 
 
 def test_errors_deletions_and_counts(scripted: Start, tmp_path: Path) -> None:
