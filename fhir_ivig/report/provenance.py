@@ -39,6 +39,15 @@ def facts(material: Material) -> list[tuple[str, str]]:
     return [(name, value) for name, value in found if value]
 
 
+def source(material: Material) -> str:
+    """One sentence: from where, as of when, whether whole."""
+    manifest = material.manifest
+    if not manifest:
+        return "From tables on disk."
+    when = manifest.get("server_time") or manifest.get("time") or "an unknown time"
+    return f"Pulled from {_text(manifest.get('source'))} as of {when}, {_completeness(manifest)}."
+
+
 def manifest_sheet(material: Material) -> Sheet | None:
     """What the server promised and what came, by resource type; None for tables that were not pulled."""
     expected, received = (dict(_items(material.manifest.get(name, {}))) for name in ("expected", "received"))

@@ -1,0 +1,50 @@
+"""A figure: its drawing, what it shows in words, and the values it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fhir_ivig.endpoints.tables import Row
+from fhir_ivig.report.sheet import Sheet
+
+LINES = 60  # subjects drawn one by one in a figure of lines
+LANES = 30  # subjects drawn in a figure that gives each a lane
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`name` is that of its files, `title` its heading, `description` what is said to who cannot see it.
+
+    `drawing` is a whole SVG; `values` are those that it was drawn from, all of them, even where the drawing thins
+    them out; `note` says what a reader must know, thinning included.
+    """
+
+    name: str
+    title: str
+    description: str
+    drawing: str
+    values: Sheet
+    note: str = ""
+
+
+def sample(every: Sequence[_T], most: int) -> list[_T]:
+    """All, or so many evenly spaced through their order: chosen by place, never by value."""
+    if len(every) <= most:
+        return list(every)
+    return [every[place * len(every) // most] for place in range(most)]
+
+
+def thinned(shown: int, of: int, what: str = "subjects") -> str:
+    """What a reader must be told where not all are drawn; empty where all are."""
+    if shown >= of:
+        return ""
+    return f"Drawn one by one: {shown:,} of {of:,} {what}, evenly spaced in the order of their numbers."
+
+
+def source(row: Row) -> str:
+    """Where a value came from: its resource, else its row."""
+    return row.resource or f"{row.table}.csv, row {row.number}"
