@@ -11,7 +11,8 @@
 | `Mapping[str, Any]`                    | keys with values of any depth, plain dicts, lists and texts            |
 | one of these `| None`                  | the same; leave the key out for None                                   |
 
-A parameter with a default may be left out. `from` is the parameter `from_`.
+A parameter with a default may be left out. `from` is the parameter `from_`. A parameter of type `CoreSet` or
+`Definition` is no key of an endpoint: it gets the study's own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from inspect import Parameter, signature
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from fhir_ivig.endpoints.definition import Definition, Measure, Population, Visit, fault
+from fhir_ivig.endpoints.definition import CoreSet, Definition, Measure, Population, Visit, fault
 from fhir_ivig.endpoints.quantities import decimal, texts
 from fhir_ivig.issue import Issue
 
@@ -36,7 +37,14 @@ def arguments(
     types = get_type_hints(kind)
     parameters = {key.rstrip("_"): parameter for key, parameter in signature(kind).parameters.items()}
     del parameters["tables"]
-    found, issues = {}, []
+    found: dict[str, Any] = {}
+    issues: list[Issue] = []
+    for key in [key for key, parameter in parameters.items() if types[parameter.name] in (CoreSet, Definition)]:
+        parameter = parameters.pop(key)
+        found[parameter.name] = definition if types[parameter.name] is Definition else definition.core_set
+        if found[parameter.name] is None:
+            said = f"Kind {entry['kind']} needs the core set: name its measures at the top of the study file."
+            issues.append(fault("required", said, "core_set"))
     for key in entry.keys() - parameters.keys() - COMMON:
         said = f"Kind {entry['kind']} has no key `{key}`: it has {', '.join(parameters)}."
         issues.append(fault("not-supported", said, f"{path}.{key}"))

@@ -10,12 +10,14 @@ from typing import Any
 import pyarrow as pa
 
 from fhir_ivig.endpoints.arguments import arguments
+from fhir_ivig.endpoints.core_set import read_core_set
 from fhir_ivig.endpoints.definition import FILE, Definition, Population, define, fault
 from fhir_ivig.endpoints.kinds.count import count
 from fhir_ivig.endpoints.kinds.count_courses import count_courses
 from fhir_ivig.endpoints.kinds.dose_reduction import dose_reduction
 from fhir_ivig.endpoints.kinds.events_per_course import events_per_course
 from fhir_ivig.endpoints.kinds.exposure import exposure
+from fhir_ivig.endpoints.kinds.improvement_score import improvement_score
 from fhir_ivig.endpoints.kinds.paired_change import paired_change
 from fhir_ivig.endpoints.kinds.responders import responders
 from fhir_ivig.endpoints.kinds.steroid_resistance import steroid_resistance
@@ -36,6 +38,7 @@ KINDS: dict[str, Callable[..., Iterator[Any]]] = {
     "dose_reduction": dose_reduction,
     "exposure": exposure,
     "steroid_resistance": steroid_resistance,
+    "improvement_score": improvement_score,
 }
 
 
@@ -53,6 +56,7 @@ def compute(
     """
     source = Tables(tables, resources or {})
     definition = define(study, source)
+    read_core_set(definition, study.get("core_set"))
     results: list[Result] = []
     issues = source.issues + definition.issues
     endpoints = study.get("endpoints", {})

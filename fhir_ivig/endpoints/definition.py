@@ -35,13 +35,23 @@ class Measure:
     scale_max: Decimal | None
 
 
+@dataclass(frozen=True, slots=True)
+class CoreSet:
+    """The core set measures of myositis activity: those on a scale by item, and the enzymes with the multiple of the
+    upper limit of normal that is their range (core_set.py)."""
+
+    scales: Mapping[str, Measure]
+    enzymes: Mapping[Measure, Decimal]
+
+
 @dataclass(slots=True)
 class Definition:
-    """Visits, measures and populations by name, and what was wrong with them."""
+    """Visits, measures and populations by name, the core set where there is one, and what was wrong with them."""
 
     visits: dict[str, Visit] = field(default_factory=dict)
     measures: dict[str, Measure] = field(default_factory=dict)
     populations: dict[str, Population] = field(default_factory=dict)
+    core_set: CoreSet | None = None
     issues: list[Issue] = field(default_factory=list)
 
     def refuse(self, code: Code, text: str, path: str) -> None:

@@ -15,6 +15,7 @@
 | measures     | `name: {label, unit, better, scale_max}`, what assessments measure: numbers where there |
 |              | is a unit, else words. `better` is lower or higher; a scale goes from 0 to `scale_max`  |
 | tables       | `table: {...}`, how it is read: see `fhir_ivig.study.source`. What is not named is absent |
+| core_set     | which measures are the core set of myositis; passed on as it stands                     |
 | populations  | who is counted; passed on as it stands                                                  |
 | endpoints    | what is asked; passed on as it stands                                                   |
 | references   | a list of `{text, doi}`: the papers that a report names                                  |
@@ -38,8 +39,8 @@ from fhir_ivig.yamltext import Node, load, plain
 
 REQUIRED = ("study", "title", "status", "base", "fhir_version")
 KEYS = (
-    *REQUIRED, "parameters", "mappings", "visits", "measures", "tables", "populations", "endpoints",
-    "references", "dictionary", "server",
+    *REQUIRED, "parameters", "mappings", "visits", "measures", "core_set", "tables", "populations",
+    "endpoints", "references", "dictionary", "server",
 )  # fmt: skip
 BASE = (
     r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~%+:-]+)*"
@@ -84,6 +85,7 @@ class Study:
     visits: Mapping[str, Visit]
     measures: Mapping[str, Measure]
     tables: Mapping[str, Source]
+    core_set: Mapping[str, Any]
     populations: Mapping[str, Any]
     endpoints: Mapping[str, Any]
     references: tuple[Mapping[str, str], ...]
@@ -123,6 +125,7 @@ class Study:
             visits=_visits(given["visits"], shape) if "visits" in given else {},
             measures=measures,
             tables=_sources(node["tables"], tables, measures, shape),
+            core_set=_untouched(node["core_set"], "core_set", shape),
             populations=_untouched(node["populations"], "populations", shape),
             endpoints=_untouched(node["endpoints"], "endpoints", shape),
             references=_references(given["references"], shape) if "references" in given else (),

@@ -1,0 +1,28 @@
+"""A population split by the arms of a study, each arm being a population itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fhir_ivig.endpoints.definition import Population
+from fhir_ivig.endpoints.result import NotEvaluableError, named
+
+
+def within(population: Population, arms: Sequence[Population]) -> Iterator[tuple[str | None, frozenset[str]]]:
+    """The label of each arm with its subjects who are in the population; without arms, None with everybody in it.
+
+    Raises NotEvaluableError where a subject is in two arms, or in none.
+    """
+    if not arms:
+        yield None, population.subjects
+        return
+    seen: set[str] = set()
+    for arm in arms:
+        group = arm.subjects & population.subjects
+        if group & seen:
+            raise NotEvaluableError(f"in two arms: {named(group & seen)}")
+        seen |= group
+    if population.subjects - seen:
+        raise NotEvaluableError(f"in no arm: {named(population.subjects - seen)}")
+    for arm in arms:
+        yield arm.label, arm.subjects & population.subjects
