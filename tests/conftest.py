@@ -11,7 +11,7 @@ import pytest
 
 from fhir_ivig.sync.sandbox import sandbox
 
-pytest_plugins = ["servers.fixtures"]
+pytest_plugins = ["servers.fixtures", "servers.smart"]
 
 
 @pytest.fixture(scope="session")

@@ -139,7 +139,9 @@ def busy_answer(status: int, retry_after: str | None, said: list[Issue], place: 
     # A server that says 500 or gives reasons is there: others of its answers may be good.
     severity: Severity = "fatal" if status in BUSY - {500} else "error"
     text = f"{place} is busy or down (HTTP {status}): try again later"
-    return BusyError(Issue(severity, code, text), *said, wait=seconds(retry_after), status=status)
+    wait = seconds(retry_after)
+    # Who limits a rate does so before anything is done; the others may have done it.
+    return BusyError(Issue(severity, code, text), *said, wait=wait, status=status, sent=status != 429)
 
 
 def seconds(retry_after: str | None) -> float:

@@ -18,6 +18,7 @@ from fhir_ivig.issue import Code, Issue, IssueError
 FHIR_JSON = "application/fhir+json"
 DEADLINE = 600.0  # seconds for one request with all its attempts
 REDIRECTS = 3
+_REDIRECTED = {301, 302, 303, 307, 308}
 _GZIP_FROM = 1024  # bytes; less is not worth it
 _CODES: dict[int, Code] = {404: "not-found", 410: "not-found", 409: "conflict", 412: "conflict", 413: "too-long"}
 _PERSON = re.compile(r"\b(Patient|Person|RelatedPerson)/[A-Za-z0-9\-.]+")
@@ -99,27 +100,35 @@ class Transport:
         """A bulk file to read piece by piece, of any length; tried once, for the caller knows where to go on.
 
         Who we are is told to the server's own origin only, and only with `credentials` (the manifest's
-        `requiresAccessToken`); once more with another token after a 401. RefusedError, BusyError, IssueError as they
-        come.
+        `requiresAccessToken`); once more with another token after a 401. Redirects lead where links may lead.
+        RefusedError, BusyError, IssueError as they come.
         """
         url = self.gate.admit_file(link, allowed_origins)
-        given = {"Accept": "application/fhir+ndjson", **(headers or {})}
-        ours = self.gate.owns(url)
+        ours, given = self.gate.owns(url), {"Accept": "application/fhir+ndjson", **(headers or {})}
         token = self._token() if credentials and ours else None
         with ExitStack() as stack:
             stack.enter_context(self.pace.turn())
 
-            def ask(token: str | None) -> Stream:
-                headers = self._with_us(given, token) if ours else given
-                return stack.enter_context(self._wire.open("GET", url, None, headers, None, limit=None))
+            def ask() -> Stream:
+                told = self._with_us(given, token) if ours else given
+                return stack.enter_context(self._wire.open("GET", url, None, told, None, limit=None))
 
-            stream = ask(token)
+            stream = ask()
             if stream.status == 401 and self._auth and token and self._auth.renew(token):
-                stream = ask(self._token())
+                token = self._token()
+                stream = ask()
+            for _ in range(REDIRECTS):
+                if stream.status not in _REDIRECTED:
+                    break
+                url = self.gate.admit_file(urljoin(url, stream.headers.get("Location", "")), allowed_origins)
+                ours = ours and self.gate.owns(url)  # who was led away once is not trusted to lead back
+                stream = ask()
             if stream.status not in (200, 206):
                 # Its first piece is enough for an OperationOutcome, and no more than that is read.
                 reply = Reply(stream.status, stream.headers, next(stream.pieces, b""))
                 self._check(reply, self.masked(outcome_issues(reply.body)), origin(url))
+                text = f"{origin(url)} gave no file (HTTP {reply.status})"
+                raise RefusedError(reply.status, Issue("error", "processing", text))
             yield stream
 
     def masked(self, issues: Sequence[Issue], hide: Collection[str] = ()) -> list[Issue]:
@@ -146,7 +155,7 @@ class Transport:
     def _once(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], until: float) -> Reply:
         for _ in range(REDIRECTS + 1):
             reply = self._wire.exchange(method, url, body, headers, until, self.gate.base)
-            if reply.status not in (301, 302, 303, 307, 308):
+            if reply.status not in _REDIRECTED:
                 return reply
             if method != "GET":
                 text = f"{self.gate.base} redirects (HTTP {reply.status}): give its final address"

@@ -31,6 +31,8 @@ Kind = Literal[
     "entries_extra",
     "entries_reordered",
     "entry_status",
+    "file_elsewhere",
+    "file_short",
 ]
 
 

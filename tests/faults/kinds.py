@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from faults import bundles, transport
+from faults import bulk, bundles, transport
 from faults.fault import Call, Fault, Kind
 from faults.wire import Response
 
@@ -46,4 +46,6 @@ KINDS: dict[Kind, Row] = {
     "entries_extra": Row(bundles.entries_extra, "the last entry of a batch's answer comes twice"),
     "entries_reordered": Row(bundles.entries_reordered, "the first entry of a batch's answer comes last"),
     "entry_status": Row(bundles.entry_status, "the first entry of a batch's answer has `entry_status` as its status"),
+    "file_elsewhere": Row(bulk.file_elsewhere, "the first file of a bulk export lies at another origin"),
+    "file_short": Row(bulk.file_short, "a file of a bulk export comes without its last line"),
 }

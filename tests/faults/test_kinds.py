@@ -221,3 +221,24 @@ def test_entry_status(text: str, proxy: FaultProxy) -> None:
     expected = json.loads(BATCH)
     expected["entry"][0]["response"]["status"] = text
     assert ask("POST", proxy.url).json() == expected
+
+
+# Bulk exports (`ends` sends back what it gets)
+
+
+def test_file_elsewhere(proxy: FaultProxy, server: Upstream) -> None:
+    proxy.inject(Fault("file_elsewhere"), When(path="status", times=None))
+    files = [{"type": "Patient", "url": f"{server.base}/files/{number}"} for number in range(2)]
+    answer = requests.post(f"{proxy.url}/status/1", json={"output": files}, timeout=5)
+    urls = [file["url"] for file in answer.json()["output"]]
+    assert urls == [f"{proxy.elsewhere}/files/0", f"{proxy.url}/files/1"]
+    for body in ("{}", "[]", "no JSON"):
+        assert requests.post(f"{proxy.url}/status/1", data=body, timeout=5).text == body
+
+
+def test_file_short(proxy: FaultProxy) -> None:
+    proxy.inject(Fault("file_short"), When(times=None))
+    ndjson = {"Content-Type": "application/fhir+ndjson"}
+    for sent, got in (("a\nb\n", "a\n"), ("a\nb", "a\n"), ("a\n", ""), ("", "")):
+        assert requests.post(f"{proxy.url}/files/1", data=sent, headers=ndjson, timeout=5).text == got
+    assert requests.post(f"{proxy.url}/files/1", data="a\nb\n", timeout=5).text == "a\nb\n"

@@ -194,3 +194,45 @@ def test_a_file_that_is_gone(scripted: Any) -> None:
     server = scripted([{"status": 410, "body": '{"resourceType":"OperationOutcome"}'}])
     with pytest.raises(IssueError, match="410"), Client(server.base).transport.file("Binary/1"):
         pass
+
+
+def test_a_file_that_lies_elsewhere(scripted: Any) -> None:
+    """Its redirects lead where links may lead; credentials do not go along, and do not come back."""
+    storage = scripted([{"body": "{}"}])
+    away = {"status": 302, "headers": {"Location": f"{storage.base}/f"}}
+    back = scripted([{"status": 302, "headers": {"Location": "a/2"}}, away, {"body": "{}"}])
+    storage.answers = [{"body": "{}"}, {"status": 307, "headers": {"Location": f"{back.base}/b"}}]
+    client = Client(back.base, "canary", {"x-partner": "canary"})
+    allowed = [storage.base.removesuffix("/fhir")]
+    for _ in range(2):
+        with client.transport.file("Binary/1", allowed_origins=allowed) as stream:
+            assert b"".join(stream.pieces) == b"{}"
+        back.answers = [*back.answers[:2], *back.answers[:2], {"body": "{}"}]
+    assert [path for _, path, _, _ in back.requests] == [
+        "/fhir/Binary/1", "/fhir/Binary/a/2", "/fhir/Binary/1", "/fhir/Binary/a/2", "/fhir/b",
+    ]  # fmt: skip
+    assert ["canary" in str(headers) for _, _, headers, _ in back.requests] == [True] * 4 + [False]
+    assert "canary" not in str(storage.requests)
+    with pytest.raises(IssueError, match="leads to"), Client(scripted([away]).base).transport.file("Binary/1"):
+        pass
+    round_and_round = scripted([{"status": 302, "headers": {"Location": "1"}}])
+    with pytest.raises(IssueError, match="302"), Client(round_and_round.base).transport.file("Binary/1"):
+        pass
+    assert len(round_and_round.requests) == 4
+
+
+@pytest.mark.parametrize("status", [202, 204])
+def test_a_good_answer_that_is_no_file(status: int, scripted: Any) -> None:
+    server = scripted([{"status": status, "body": "" if status == 204 else "{}"}])
+    with pytest.raises(IssueError, match=f"no file .HTTP {status}"), Client(server.base).transport.file("Binary/1"):
+        pass
+
+
+def test_a_rate_limit_is_not_a_lost_answer(scripted: Any) -> None:
+    """Nothing was done: what must not be done twice may be asked for again."""
+    good = {"body": '{"resourceType":"Bundle","type":"batch-response"}'}
+    server = scripted([{"status": 429, "headers": {"Retry-After": "0"}}, good])
+    assert Client(server.base).transact(b"{}", [], idempotent=False) == []
+    server = scripted([{"status": 503}, good])
+    with pytest.raises(UnansweredError):
+        Client(server.base).transact(b"{}", [], idempotent=False)

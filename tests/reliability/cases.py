@@ -15,11 +15,14 @@ ANSWER_SECONDS, DEADLINE_SECONDS = 3, 5  # the client's patience here: for a byt
 BATCH = r"/fhir/?$"
 _ENTRIES: tuple[Kind, ...] = ("entries_missing", "entries_extra", "entries_reordered", "entry_status")
 _PAGES: tuple[Kind, ...] = ("page_repeated", "page_lost", "next_endless", "next_elsewhere")
+_FILES: tuple[Kind, ...] = ("file_elsewhere", "file_short")
+_NO_BULK: tuple[Way, ...] = ("push", "pull")
 _NOWHERE: set[tuple[Kind, Way]] = {
     *((kind, "pull") for kind in _ENTRIES),
     *((kind, "bulk") for kind in (*_ENTRIES, *_PAGES)),
     ("location_elsewhere", "push"),
     ("location_elsewhere", "pull"),
+    *((kind, way) for kind in _FILES for way in _NO_BULK),
 }
 
 
@@ -92,6 +95,8 @@ CASES = [
     Case(Fault("entry_status"), "304"),
     Case(Fault("entry_status", entry_status="500 Internal Server Error"), "500"),
     Case(Fault("entry_status", entry_status=""), "none"),
+    Case(Fault("file_elsewhere")),
+    Case(Fault("file_short")),
 ]
 
 
@@ -101,14 +106,14 @@ def places(case: Case, way: Way) -> list[Place]:
     places = _places(way, "pages" if kind.startswith(("page", "next")) else "all")
     if (kind, way) in _NOWHERE:
         return places[-1:]  # there is no answer that it fits, which the run shows
-    if way == "bulk" and kind == "status" and case.fault.status != 503:
-        return []
     if case.fault.retry_after == 1:
         return [places[2]]
     if kind == "status" and case.fault.status != 503:
         return [places[2], places[3 if way == "push" else -1]]
-    if way == "bulk" and kind == "drip":  # files may take as long as they take
-        return [place for place in places if "file" not in place.name]
+    if kind == "file_elsewhere":
+        return places[-1:]  # which look at the job finds the manifest is not known before
+    if kind == "file_short":
+        return [place for place in places if "file" in place.name]
     if way == "push" and kind.startswith("entr"):
         return [place for place in places if "batch" in place.name]
     return places

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from servers.smart import Smart
 from ward import Hospital
 
 from fhir_ivig.fhir import retry
 from fhir_ivig.fhir.auth import Bearer
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.gate import Gate
+from fhir_ivig.fhir.server import server_settings
 from fhir_ivig.fhir.transport import Transport
 from fhir_ivig.fhir.wire import Wire
 from fhir_ivig.issue import IssueError
@@ -29,7 +33,10 @@ SOME: dict[str, Any] = {"links": "mrn", "subjects": ["S-01", "S-02"]}
 
 @pytest.fixture
 def hospital(server: str, tmp_path: Path) -> Hospital:
-    made = Hospital(server, tmp_path / "study")
+    return filled(Hospital(server, tmp_path / "study"))
+
+
+def filled(made: Hospital) -> Hospital:
     made.put(
         made.patient("a", "4711"),
         made.patient("b", "4712"),
@@ -67,6 +74,34 @@ def test_of_a_group(hospital: Hospital, server: str, tmp_path: Path) -> None:
     assert (found.complete, found.rows["assessments"]) == (True, 2)
     with pytest.raises(IssueError, match="bulk exports of"):
         pull_study(hospital.study, server, tmp_path / "out", bulk=Bulk("group/../x"))
+
+
+@pytest.mark.parametrize("level", ["system", "patient", "group"])
+def test_for_tokens_only(level: str, smart: Smart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything with a token, which ends within the run; nothing without one."""
+    hospital = filled(Hospital(smart.client(), tmp_path / "study"))
+    if level == "group":
+        member = [{"entity": {"reference": f"Patient/{hospital.id(name)}"}} for name in "ab"]
+        hospital.put(
+            {"resourceType": "Group", "id": hospital.id("g"), "type": "person", "actual": True, "member": member}
+        )
+        level = f"group/{hospital.id('g')}"
+    urls: list[str] = []
+    once = Download.once
+
+    def seen(self: Download, file: Any, *more: Any) -> None:
+        assert requests.get(file.url, timeout=10).status_code == 401
+        time.sleep(2.1 if not urls else 0)  # by then the token is due to be replaced
+        urls.append(file.url)
+        once(self, file, *more)
+
+    monkeypatch.setattr(Download, "once", seen)
+    settings = server_settings(smart.settings(scope="system/*.rs"))
+    assert settings
+    pull_study(hospital.study, settings, tmp_path / "search", **SOME)
+    found = pull_study(hospital.study, settings, tmp_path / "bulk", bulk=Bulk(level, poll_seconds=0.05), **SOME)
+    assert (found.complete, len(urls)) == (True, 3), [str(issue) for issue in found.log.first]
+    assert lines(tmp_path / "bulk") == lines(tmp_path / "search")
 
 
 def test_since_last(hospital: Hospital, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

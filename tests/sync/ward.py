@@ -31,8 +31,8 @@ COURSES = "subject,course,start,planned_days\nS-01,1,2024-03-04,5\nS-01,2,2024-0
 class Hospital:
     """Everything here has ids and an MRN system of its own, so that several may be on one server."""
 
-    def __init__(self, server: str, folder: Path) -> None:
-        self.name, self.client = uuid.uuid4().hex, Client(server)
+    def __init__(self, server: str | Client, folder: Path) -> None:
+        self.name, self.client = uuid.uuid4().hex, server if isinstance(server, Client) else Client(server)
         folder.mkdir()
         (folder / "study.yaml").write_text(STUDY.format(name=self.name))
         (folder / "subjects.csv").write_text(SUBJECTS)
