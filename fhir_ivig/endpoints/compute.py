@@ -19,6 +19,7 @@ from fhir_ivig.endpoints.kinds.events_per_course import events_per_course
 from fhir_ivig.endpoints.kinds.exposure import exposure
 from fhir_ivig.endpoints.kinds.improvement_score import improvement_score
 from fhir_ivig.endpoints.kinds.paired_change import paired_change
+from fhir_ivig.endpoints.kinds.responder_rule import responder_rule
 from fhir_ivig.endpoints.kinds.responders import responders
 from fhir_ivig.endpoints.kinds.steroid_resistance import steroid_resistance
 from fhir_ivig.endpoints.quantities import agrees, decimal
@@ -39,6 +40,7 @@ KINDS: dict[str, Callable[..., Iterator[Any]]] = {
     "exposure": exposure,
     "steroid_resistance": steroid_resistance,
     "improvement_score": improvement_score,
+    "responder_rule": responder_rule,
 }
 
 
