@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,22 @@ def make_report(
         incomplete=bool(manifest) and manifest.get("complete") is not True,
     )
     return report(material, progress), material.issues
+
+
+def write_figures(report: Report, out: Path, inputs: Iterable[Path], progress: Callable[..., None]) -> list[Issue]:
+    """Each figure of a report as SVG, PNG and CSV in a folder, whole or not at all; Issues for what could not be."""
+    from fhir_ivig.report import render
+    from fhir_ivig.sync.whole import MARKER, whole_folder
+
+    with whole_folder(out, inputs) as folder:
+        issues = render.write_figures(report.figures, folder, progress)
+        said = {
+            "complete": not issues,
+            "figures": {figure.name: figure.title for figure in report.figures},
+            "issues": [issue.as_dict() for issue in issues],
+        }
+        (folder / MARKER).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return issues
 
 
 def _sha256(file: Path) -> str:

@@ -32,7 +32,7 @@ def baseline(material: Material) -> Sheet | None:
     columns = [_column(material, population, visit) for population in populations]
     names = list(dict.fromkeys(name for column in columns for name in column))
     rows = [(name, *(column.get(name, "") for column in columns)) for name in names]
-    heads = ("", *(population.label for population in populations))
+    heads = ("Characteristic", *(population.label for population in populations))
     note = "Numbers are n (%) or mean \N{PLUS-MINUS SIGN} standard deviation (least to greatest)."
     note += f" Measures at {visit.name}." if visit else ""
     return Sheet("Subjects before treatment", heads, rows, numbers=tuple(range(1, len(heads))), note=note)

@@ -12,6 +12,7 @@ from fhir_ivig.endpoints.compute import KINDS
 from fhir_ivig.report.material import Material
 from fhir_ivig.yamltext import load, plain
 
+HERE = Path(__file__).parent
 GENERAL = (
     "Missing values are left out and counted unless an endpoint names another rule; who was left out stands with the "
     "endpoint. A value with a sign (<20), in another unit, or on a scale with another maximum is left out, "
@@ -37,13 +38,14 @@ class Reference:
 
 
 def kinds(material: Material) -> list[Method]:
-    """What each kind of endpoint in use computes, in the words of the function that does."""
+    """What each kind of endpoint in use computes; what methods.yaml does not tell, in the function's own words."""
     labels: dict[str, list[str]] = {}
     by_name = {result.endpoint: result.label for result in material.results}
     for name, entry in material.endpoints().items():
         if entry.get("kind") in KINDS and name in by_name:
             labels.setdefault(entry["kind"], []).append(by_name[name])
-    return [Method(_prose(KINDS[kind].__doc__ or ""), used) for kind, used in labels.items()]
+    told = plain(load(HERE / "methods.yaml"))
+    return [Method(told.get(kind) or _prose(KINDS[kind].__doc__ or ""), used) for kind, used in labels.items()]
 
 
 def methods(material: Material) -> list[Method]:
@@ -60,7 +62,7 @@ def references(material: Material) -> list[Reference]:
     own = material.study.get("references", [])
     found = [Reference(entry.get("text", ""), entry.get("doi", "")) for entry in own if isinstance(entry, dict)]
     said = " ".join(method.words for method in [*kinds(material), *methods(material)])
-    known = plain(load(Path(__file__).with_name("references.yaml")))
+    known = plain(load(HERE / "references.yaml"))
     return found + [Reference(entry["text"], entry.get("doi", "")) for entry in known if _names(said, entry["for"])]
 
 

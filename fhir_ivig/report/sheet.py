@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -24,15 +22,13 @@ class Sheet:
 
 def to_csv(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """The rows as CSV that a spreadsheet only shows: a text that it would compute gets an apostrophe before it."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
-    return text.getvalue()
+    return "".join(",".join(map(_cell, row)) + "\n" for row in (heads, *rows))
 
 
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) and not _is_number(cell) else cell
+def _cell(cell: str) -> str:
+    harmless = f"'{cell}" if cell.startswith(_FORMULA) and not _is_number(cell) else cell
+    quoted = harmless.replace('"', '""')
+    return f'"{quoted}"' if any(letter in harmless for letter in ',"\r\n') else harmless
 
 
 def _is_number(cell: str) -> bool:

@@ -18,7 +18,7 @@ STATISTICS = {
     "mean_to": "Mean after",
     "mean_difference": "Mean change",
     "mean_reduction": "Mean reduction",
-    "wilcoxon": "Wilcoxon signed-rank, sum of positive ranks",
+    "wilcoxon": "Wilcoxon signed-rank",
     "hodges_lehmann": "Hodges\N{EN DASH}Lehmann change",
     "percent": "Percent",
     "second": "Second courses",

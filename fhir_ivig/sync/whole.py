@@ -15,7 +15,7 @@ from fhir_ivig.fhir.folder import create
 from fhir_ivig.issue import Issue, IssueError
 
 MARKER = "manifest.json"  # what tells a folder of ours, which may be replaced, from anybody's
-_OURS = re.compile(r"manifest\.json|study\.yaml|fhir|resources|.*\.(ndjson|csv|parquet)|bundle-\d+\.json")
+_OURS = re.compile(r"manifest\.json|study\.yaml|fhir|resources|.*\.(ndjson|csv|parquet|svg|png)|bundle-\d+\.json")
 
 
 @contextmanager
@@ -106,12 +106,12 @@ def _alive(process: int) -> bool:
     return True
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str | bytes) -> None:
     """A file with patients' data, whole or not at all, for its owner only. OSError goes up."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with create(part) as file:
-            file.write(text.encode())
+            file.write(text.encode() if isinstance(text, str) else text)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from fhir_ivig.report import words
 from fhir_ivig.report.figures import svg
 from fhir_ivig.report.figures.axes import day_axis
-from fhir_ivig.report.figures.figure import LANES, Figure, sample, thinned
+from fhir_ivig.report.figures.figure import LANES, Figure, named, sample, thinned
 from fhir_ivig.report.figures.scale import Scale, tick_text
 from fhir_ivig.report.sheet import Sheet
 
@@ -84,7 +84,7 @@ def doses(course: Course) -> Figure | None:
         f"{words.counted(len(subjects), 'lane')}, one a subject. The greatest dose is {tick_text(greatest)} {unit}. "
         f"Infusions are marked below each dose; day 0 is the first of them."
     )
-    name = f"doses-{course.medication}"
+    name = named("doses", course.medication)
     out = f"{words.counted(course.left_out, 'subject')} without usable doses or first infusion not drawn."
     note = [f"{course.population}.", "Every lane has the same scale.", thinned(len(shown), len(subjects))]
     note += [out] if course.left_out else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -29,6 +30,11 @@ class Figure:
     drawing: str
     values: Sheet
     note: str = ""
+
+
+def named(kind: str, name: str) -> str:
+    """A figure's name out of one that a study chose: fit for a file and for an id, whatever the study wrote."""
+    return f"{kind}-" + re.sub(r"[^A-Za-z0-9_-]", lambda found: f"_{ord(found[0]):x}_", name)[:80]
 
 
 def sample(every: Sequence[_T], most: int) -> list[_T]:

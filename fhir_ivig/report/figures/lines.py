@@ -7,7 +7,7 @@ from statistics import mean, quantiles
 from fhir_ivig.report import words
 from fhir_ivig.report.figures import svg
 from fhir_ivig.report.figures.axes import frame, spread
-from fhir_ivig.report.figures.figure import LINES, Figure, sample, thinned
+from fhir_ivig.report.figures.figure import LINES, Figure, named, sample, thinned
 from fhir_ivig.report.figures.scale import Scale, around
 from fhir_ivig.report.series import Series, Value
 from fhir_ivig.report.sheet import Sheet
@@ -44,10 +44,10 @@ def lines(series: Series) -> Figure | None:
     label = f"{series.measure.label}{f' ({words.unit(series.measure.unit)})' if series.measure.unit else ''}"
     pieces.append(svg.text((8, 14), label + (", logarithmic scale" if log else ""), "soft", size=12))
     return Figure(
-        f"lines-{series.measure.name}",
+        named("lines", series.measure.name),
         f"{series.measure.label} over time",
         _said(series),
-        svg.picture(f"lines-{series.measure.name}", label, _said(series), WIDTH, HEIGHT, pieces),
+        svg.picture(named("lines", series.measure.name), label, _said(series), WIDTH, HEIGHT, pieces),
         _sheet(series, every),
         _note(series, len(shown), log),
     )

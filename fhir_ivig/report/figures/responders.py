@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhir_ivig.report.figures import svg
-from fhir_ivig.report.figures.figure import Figure
+from fhir_ivig.report.figures.figure import Figure, named
 from fhir_ivig.report.figures.scale import Scale
 from fhir_ivig.report.sheet import Sheet
 
@@ -66,7 +66,7 @@ def responders(found: Response) -> Figure:
         + ", ".join(f"{grade.word} {grade.count:,}" for grade in found.grades)
         + "."
     )
-    name = f"responders-{found.endpoint}"
+    name = named("responders", found.endpoint)
     rows = [(grade.word, f"{grade.count}", "yes" if grade.response else "no") for grade in found.grades]
     title = f"{found.label}, {found.time_point}".rstrip(", ")
     return Figure(

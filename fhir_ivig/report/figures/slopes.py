@@ -11,7 +11,7 @@ from fhir_ivig.endpoints.definition import Measure, Visit
 from fhir_ivig.report import words
 from fhir_ivig.report.figures import svg
 from fhir_ivig.report.figures.axes import spread, value_axis
-from fhir_ivig.report.figures.figure import LINES, Figure, sample, thinned
+from fhir_ivig.report.figures.figure import LINES, Figure, named, sample, thinned
 from fhir_ivig.report.figures.scale import around
 from fhir_ivig.report.sheet import Sheet
 
@@ -87,7 +87,7 @@ def slopes(found: Pairs) -> Figure | None:
         pieces.append(svg.text((aside, at[1] - 4), words.short(amount), "mean-text", anchor))
     label = f"{unit or found.measure.label}{', logarithmic scale' if up.log else ''}"
     pieces.append(svg.text((8, 14), svg.shortened(label, WIDTH - 16, 12), "soft", size=12))
-    name = f"slopes-{found.endpoint}"
+    name = named("slopes", found.endpoint)
     return Figure(
         name,
         f"{found.label}: {found.visits[0].name} to {found.visits[1].name}",
