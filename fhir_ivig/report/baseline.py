@@ -57,7 +57,7 @@ def _column(material: Material, population: Population, visit: Visit | None) -> 
             found["Subjects"] = words.estimate(result)
         elif result.unit == "subjects" and result.estimate is not None and result.n:
             found[words.statistic(result.statistic)] = (
-                f"{result.estimate} ({words.number(100 * result.estimate / result.n, 0)} %)"
+                f"{words.estimate(result)} ({words.number(100 * result.estimate / result.n, 0)} %)"
             )
     ages = {result.statistic: result for result in results if result.estimate is not None}
     if {"age_mean", "age_min", "age_max"} <= ages.keys():
@@ -76,9 +76,10 @@ def _measured(material: Material, population: Population, measure: Measure, visi
         return {}
     if not values:
         return {}
-    places = words.places(mean(values))
-    spread = f" \N{PLUS-MINUS SIGN} {stdev(map(float, values)):.{places}f}" if len(values) > 1 else ""
-    said = f"{words.number(mean(values), places)}{spread} ({min(values)} to {max(values)})"
+    middle, spread = mean(values), Decimal(str(stdev(map(float, values)))) if len(values) > 1 else None
+    places = words.places(*filter(None, (middle, spread)))
+    around = f" \N{PLUS-MINUS SIGN} {words.number(spread, places)}" if spread is not None else ""
+    said = f"{words.number(middle, places)}{around} ({min(values)} to {max(values)})"
     unit = f", {words.unit(measure.unit)}" if measure.unit else ""
     return {f"{measure.label}{unit}": said + _of(len(values), population)}
 

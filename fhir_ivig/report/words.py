@@ -6,6 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from fhir_ivig.endpoints.result import Result
 
+GROUPED = 10_000
 MINUS = "\N{MINUS SIGN}"
 # Units that a unit code of UCUM stands for, where a reader would not know the code.
 UNITS = {"a": "years", "d": "days", "score": "points", "mg/d": "mg/day", "g/kg/d": "g/kg/day", "rank sum": ""}
@@ -44,9 +45,11 @@ def unit(code: str | None) -> str:
 
 
 def number(value: Decimal, places: int) -> str:
-    """A number rounded half up to so many decimals, with a true minus sign."""
+    """A number rounded half up to so many decimals, with a true minus sign, and commas from 10,000 on."""
     rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
-    return str(abs(rounded)) if not rounded else str(rounded).replace("-", MINUS)
+    if not rounded:
+        return str(abs(rounded))
+    return (f"{rounded:,}" if abs(rounded) >= GROUPED else str(rounded)).replace("-", MINUS)
 
 
 def places(*values: Decimal | None) -> int:

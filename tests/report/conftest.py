@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from many import SAMPLE
 
 from fhir_ivig.report.page import Report
 from fhir_ivig.reporting import make_report
-
-SAMPLE = Path(__file__).parents[2] / "sample_bundles/hara2003"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The report opened in Chromium: it is drawn, answers to pointer and keys, asks for nothing, and can be read by all."""
+"""The report opened in Chromium: it is drawn, answers to pointer and keys, asks for nothing, can be read by all."""
 
 from __future__ import annotations
 
