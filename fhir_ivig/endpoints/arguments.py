@@ -25,9 +25,11 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from fhir_ivig.endpoints.definition import CoreSet, Definition, Measure, Population, Visit, fault
 from fhir_ivig.endpoints.quantities import decimal, texts
+from fhir_ivig.endpoints.terms import Plan
 from fhir_ivig.issue import Issue
 
-COMMON = {"kind", "label", "published"}
+COMMON = {"kind", "label", "published", "missing"}
+MISSING = ("complete", "locf", "worst", "baseline", "multiple_imputation")
 
 
 def arguments(
@@ -57,6 +59,29 @@ def arguments(
             said = f"Kind {entry['kind']} needs the key `{key}`: add it."
             issues.append(fault("required", said, f"{path}.{key}"))
     return found, issues
+
+
+def plan(entry: Mapping[str, Any], path: str, definition: Definition) -> tuple[Plan, list[Issue]]:
+    """How an endpoint reads values: `missing` is a rule of carrying.py, or `{rule, seed, imputations}`."""
+    given, path = entry.get("missing", "complete"), f"{path}.missing"
+    keys = given if isinstance(given, dict) else {"rule": given}
+    issues = []
+    for key in keys.keys() - {"rule", "seed", "imputations"}:
+        said = f"There is no `{key}` here: there are rule, seed and imputations."
+        issues.append(fault("not-supported", said, f"{path}.{key}"))
+    rule = keys.get("rule")
+    if rule not in MISSING:
+        issues.append(fault("code-invalid", f"`{rule or ''}` is none of {', '.join(MISSING)}.", path))
+    wholes = {}
+    for key, least in (("seed", 0), ("imputations", 2)):
+        text = keys.get(key, "20" if key == "imputations" else None)
+        if isinstance(text, str) and text.isascii() and text.isdigit() and least <= int(text) < 2**32:
+            wholes[key] = int(text)
+        elif key in keys or rule == "multiple_imputation":
+            said = f"Multiple imputation needs a whole number as `{key}`, {least} or more, to be the same every time."
+            issues.append(fault("required", said, f"{path}.{key}"))
+    visits = tuple(definition.visits.values())
+    return Plan(visits, definition.baseline, str(rule), wholes.get("seed", 0), wholes.get("imputations", 0)), issues
 
 
 def _argument(wanted: Any, value: Any, path: str, definition: Definition) -> tuple[Any, Issue | None]:

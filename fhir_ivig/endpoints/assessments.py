@@ -2,63 +2,164 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from decimal import Decimal
+from functools import cached_property
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fhir_ivig.endpoints.carrying import carry
+from fhir_ivig.endpoints.choosing import Chosen, choose
 from fhir_ivig.endpoints.definition import Measure, Population, Visit
-from fhir_ivig.endpoints.quantities import decimal
-from fhir_ivig.endpoints.tables import Row, Tables, one_each
+from fhir_ivig.endpoints.quantities import DECIMAL, decimal
+from fhir_ivig.endpoints.tables import Row, Tables, by_subject, references
 from fhir_ivig.issue import Issue
 
+TABLE = "assessments"
 COLUMNS = ("visit", "date", "sign", "value", "unit", "scale_max", "missing_reason")
 
 
-@dataclass(slots=True)
 class Readings:
-    """What was found: `rows` and `values` by subject, and for every other subject of the population the reason."""
+    """What was found of a measure at a visit: values and rows by subject, and of every other subject the reason.
 
-    rows: dict[str, Row] = field(default_factory=dict)
-    values: dict[str, Decimal] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-    issues: list[Issue] = field(default_factory=list)
+    Most subjects have one sound row, which is kept as its place in the table until somebody wants the `Row`. What was
+    chosen among several, or carried from another visit, is in `chosen`. `gaps` are those left out for want of a
+    value, and no other reason; `unused` says, subject by subject, why a value found was not used after all.
+    """
+
+    def __init__(self, tables: Tables, population: Population, measure: Measure, visit: Visit) -> None:
+        self.tables, self.population, self.measure, self.visit = tables, population, measure, visit
+        self.places: dict[str, int] = {}
+        self.values: dict[str, Decimal] = {}
+        self.chosen: dict[str, Chosen] = {}
+        self.reasons: dict[str, str] = {}
+        self.gaps: set[str] = set()
+        self.unused: dict[str, str] = {}
+        self.issues: list[Issue] = []
+
+    @property
+    def subjects(self) -> set[str]:
+        """Those who have a value."""
+        return {*self.places, *self.chosen}
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """The row of each value; of a value from several rows the first of them, with the resources of all."""
+        places = list(self.places.values())
+        plain = dict(zip(self.places, self.tables.rows_at(TABLE, columns(self.tables), places), strict=True))
+        return plain | {subject: chosen.row for subject, chosen in self.chosen.items()}
+
+    def sources(self, subjects: Collection[str] | None = None) -> tuple[str, ...]:
+        """The resources behind the values of these subjects, or of all."""
+        wanted = self.subjects if subjects is None else subjects
+        plain = self.tables.behind(TABLE, [self.places[one] for one in wanted if one in self.places])
+        derived = references(self.chosen[one].row for one in wanted if one in self.chosen)
+        return tuple(sorted({*plain, *derived}))
 
 
 def readings(tables: Tables, population: Population, measure: Measure, visit: Visit) -> Readings:
     """The numbers of a measure at a visit.
 
-    Left out, with the reason: no row, no value, two rows, a value with a sign (`<10` is not 10), a value that is no
-    number, another unit or scale maximum than the measure's. All but the first two and the sign are Issues also.
+    Where a subject has several rows there, the rule `several` of the visit or the measure chooses; without one none
+    is used. Left out, with the reason: no row, no value, several rows, a value with a sign (`<10` is not 10), one
+    that is no number, one outside of its scale, another unit or scale maximum than the measure's. All but the first
+    two and the sign are Issues also. Where the endpoint says how, those without a value get one from another visit.
     """
-    found = words(tables, population, measure, visit)
-    for subject, row in found.rows.items():
-        value, issue = number(row, measure)
-        if value is not None:
-            found.values[subject] = value
-        if issue:
-            found.issues.append(issue)
-            found.reasons[subject] = f"its value at {visit.name} cannot be used (see the issues)"
-    found.rows = {subject: found.rows[subject] for subject in found.values}
-    return found
+    return carry(_read(tables, population, measure, visit, numeric=True), _numbers)
 
 
 def words(tables: Tables, population: Population, measure: Measure, visit: Visit) -> Readings:
-    """The rows of a measure at a visit that hold a value without a sign, whatever it is; `values` stays empty."""
+    """The same of a measure graded in words: `rows` hold a value without a sign, whatever it is; no `values`."""
+    return carry(_read(tables, population, measure, visit, numeric=False), _words)
+
+
+def columns(tables: Tables) -> tuple[str, ...]:
+    """The columns of a reading's rows."""
+    return COLUMNS + (("upper_limit",) if tables.has(TABLE, "upper_limit") else ())
+
+
+def _numbers(tables: Tables, population: Population, measure: Measure, visit: Visit) -> Readings:
+    return _read(tables, population, measure, visit, numeric=True)
+
+
+def _words(tables: Tables, population: Population, measure: Measure, visit: Visit) -> Readings:
+    return _read(tables, population, measure, visit, numeric=False)
+
+
+def _read(tables: Tables, population: Population, measure: Measure, visit: Visit, *, numeric: bool) -> Readings:
+    found = Readings(tables, population, measure, visit)
     where = {"measure": [measure.name], "visit": [visit.name]}
-    rows = tables.rows("assessments", COLUMNS, where, population.subjects)
-    single, doubled, issues = one_each(rows, f"{measure.name} at {visit.name}")
-    found = Readings(issues=issues)
-    for subject in population.subjects:
-        row = single.get(subject)
-        if row is None:
-            found.reasons[subject] = doubled.get(subject, f"no row at {visit.name}")
-        elif not row["value"]:
-            reason = f" ({row['missing_reason']})" if row["missing_reason"] else ""
-            found.reasons[subject] = f"no value at {visit.name}{reason}"
-        elif row["sign"]:
-            found.reasons[subject] = f"only a limit ({row['sign']}) is known at {visit.name}"
-        else:
-            found.rows[subject] = row
+    places = tables.places(TABLE, where | {"subject": population.subjects})
+    cells = {name: tables.column(TABLE, name, places) for name in ("subject", *COLUMNS)}
+    sound = _sound(cells, measure, numeric=numeric)
+    subjects = cells["subject"].filter(sound).to_pylist()
+    mask = sound.to_numpy(zero_copy_only=False)
+    found.places = dict(zip(subjects, places[mask].tolist(), strict=True))
+    if numeric:
+        found.values = dict(zip(subjects, map(Decimal, cells["value"].filter(sound).to_pylist()), strict=True))
+    rest = by_subject(tables.rows_at(TABLE, columns(tables), places[~mask].tolist()))
+    for subject, rows in rest.items():
+        _doubtful(found, subject, rows, numeric=numeric)
+    for subject in population.subjects - found.subjects - found.reasons.keys():
+        found.reasons[subject] = f"no row at {visit.name}"
+        found.gaps.add(subject)
     return found
+
+
+def _sound(cells: dict[str, Any], measure: Measure, *, numeric: bool) -> Any:
+    """Which rows are the only one of their subject, with a value that is plainly right; the others need a look."""
+    value, subject = cells["value"], cells["subject"]
+    tally = pc.value_counts(subject)
+    twice = tally.field("values").filter(pc.greater(tally.field("counts"), 1))
+    masks = [value.is_valid(), cells["sign"].is_null(), pc.invert(pc.is_in(subject, value_set=twice))]
+    if numeric:
+        masks.append(pc.match_substring_regex(value, f"^{DECIMAL}$"))
+        same = pc.equal(cells["unit"], measure.unit) if measure.unit is not None else cells["unit"].is_null()
+        masks.append(same)
+        known = cells["scale_max"].unique().drop_null().to_pylist()
+        agreed = [text for text in known if measure.scale_max is not None and decimal(text) == measure.scale_max]
+        scale = cells["scale_max"]
+        masks.append(pc.or_(scale.is_null(), pc.is_in(scale, value_set=pa.array(agreed, pa.string()))))
+    sound = masks[0]
+    for mask in masks[1:]:
+        sound = pc.and_(sound, pc.fill_null(mask, False))
+    if numeric and measure.scale_max is not None:
+        inside = pc.if_else(sound, value, None).cast(pa.float64())
+        # Rounding to binary keeps the order: what is below the end in binary is below it.
+        within = pc.and_(pc.greater_equal(inside, 0.0), pc.less(inside, float(measure.scale_max)))
+        sound = pc.and_(sound, pc.fill_null(within, False))
+    return sound
+
+
+def _doubtful(found: Readings, subject: str, rows: list[Row], *, numeric: bool) -> None:
+    """A subject with several rows at the visit, or one that cannot be taken as it stands."""
+    visit, measure = found.visit, found.measure
+    chosen, why, issues = choose(rows, found.tables, measure, visit)
+    found.issues += issues
+    if chosen is None:
+        found.reasons[subject] = why
+        if not issues and not any(row["value"] for row in rows):
+            found.gaps.add(subject)
+        return
+    if any(row["sign"] for row in chosen.rows):
+        signs = " ".join(row["sign"] or "" for row in chosen.rows if row["sign"])
+        found.reasons[subject] = f"only a limit ({signs}) is known at {visit.name}"
+        return
+    numbers = []
+    for row in chosen.rows if numeric else ():
+        value, issue = number(row, measure)
+        if value is not None:
+            numbers.append(value)
+        if issue:
+            found.issues.append(issue)
+            found.reasons[subject] = f"its value at {visit.name} cannot be used (see the issues)"
+    if subject in found.reasons:
+        return
+    found.chosen[subject] = chosen
+    if numeric:
+        found.values[subject] = sum(numbers[1:], numbers[0]) / len(numbers)
 
 
 def number(row: Row, measure: Measure) -> tuple[Decimal | None, Issue | None]:
@@ -73,4 +174,8 @@ def number(row: Row, measure: Measure) -> tuple[Decimal | None, Issue | None]:
     if scale and measure.scale_max and scale != measure.scale_max:
         said = f"The scale ends at {row['scale_max']}, but {measure.name} at {measure.scale_max}: not comparable."
         return None, row.issue("value", said, "scale_max")
+    limit = measure.scale_max if measure.scale_max is not None else scale
+    if limit is not None and not 0 <= value <= limit:
+        said = f"`{row['value']}` is not between 0 and {limit}, the ends of the scale of {measure.name}: correct it."
+        return None, row.issue("value", said, "value")
     return value, None

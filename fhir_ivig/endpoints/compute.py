@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
-from fhir_ivig.endpoints.arguments import arguments
+from fhir_ivig.endpoints.arguments import arguments, plan
 from fhir_ivig.endpoints.core_set import read_core_set
 from fhir_ivig.endpoints.definition import FILE, Definition, Population, define, fault
 from fhir_ivig.endpoints.kinds.count import count
@@ -82,32 +82,53 @@ def _endpoint(name: str, entry: Any, definition: Definition, tables: Tables) -> 
         yield fault("not-supported", said, f"{path}.kind")
         return
     given, issues = arguments(KINDS[kind], entry, path, definition)
-    published, wrong = _published(entry.get("published", {}), f"{path}.published")
+    reading, wrong = plan(entry, path, definition)
+    published, unprinted = _published(entry.get("published", {}), f"{path}.published")
+    issues += wrong + unprinted
     label = entry.get("label") or getattr(given.get("measure"), "label", name)
     if not isinstance(label, str):
-        wrong.append(fault("value", "A label is a text.", f"{path}.label"))
-    if issues or wrong:
-        yield from [*issues, *wrong]
+        issues.append(fault("value", "A label is a text.", f"{path}.label"))
+    if issues:
+        yield from issues
         return
     common = {"endpoint": name, "label": label}
     if isinstance(given.get("population"), Population):
         common["population"] = given["population"].label
-    seen: set[str] = set()
+    found: list[Result | Issue] = []
     try:
-        for found in _asked(KINDS[kind], tables, given, path):
-            if isinstance(found, Result):
-                seen |= set(_names(found))
-                found = _compared(replace(found, **common), published)
-            yield found
+        found += _asked(KINDS[kind], tables.planned(reading), given, path)
     except NotEvaluableError as error:
-        why = f"Not evaluable: {error}."
-        for statistic in [key for key in published if key not in seen] or [kind]:
-            printed = published.get(statistic)
-            yield Result(statistic=statistic.partition(", ")[0], **common, published=printed, warnings=(why,))
-        return
-    for statistic in published.keys() - seen:
-        text = f"This endpoint has no statistic `{statistic}`: it has {'; '.join(sorted(seen))}."
-        yield fault("not-found", text, f"{path}.published.{statistic}")
+        found += _not_evaluable(error, found, published, kind)
+    else:
+        found += _unanswered(found, published, path)
+        if reading.missing != "complete" and not reading.asked:
+            yield fault("not-supported", f"Kind {kind} fills in no missing values this way.", f"{path}.missing")
+    for one in found:
+        if isinstance(one, Result):
+            notes = () if one.subject else tuple(dict.fromkeys(reading.notes))
+            yield _compared(replace(one, **common, warnings=one.warnings + notes), published)
+        else:
+            yield one
+
+
+def _not_evaluable(
+    error: NotEvaluableError, found: Iterable[Result | Issue], published: Mapping[str, str], kind: str
+) -> list[Result]:
+    """A Result that says why for each figure that was to be compared and has none yet; one at least."""
+    seen = {name for one in found if isinstance(one, Result) for name in _names(one)}
+    wanted = [name.partition(", ")[0] for name in published if name not in seen] or [kind]
+    why = (f"Not evaluable: {error}.",)
+    return [Result(statistic=name, published=published.get(name), warnings=why) for name in wanted]
+
+
+def _unanswered(found: Iterable[Result | Issue], published: Mapping[str, str], path: str) -> list[Issue]:
+    """An Issue for each published figure of a statistic that there is not."""
+    seen = {name for one in found if isinstance(one, Result) for name in _names(one)}
+    said = f"it has {'; '.join(sorted(seen))}."
+    return [
+        fault("not-found", f"This endpoint has no statistic `{name}`: {said}", f"{path}.published.{name}")
+        for name in published.keys() - seen
+    ]
 
 
 def _asked(

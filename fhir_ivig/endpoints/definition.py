@@ -7,32 +7,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from fhir_ivig.endpoints.choosing import RULES
 from fhir_ivig.endpoints.populations import Population as Population
 from fhir_ivig.endpoints.populations import population
 from fhir_ivig.endpoints.quantities import decimal
 from fhir_ivig.endpoints.tables import Tables
+from fhir_ivig.endpoints.terms import Measure as Measure
+from fhir_ivig.endpoints.terms import Visit as Visit
 from fhir_ivig.issue import Code, Issue
 
 FILE = "study.yaml"
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """A visit and its target day, day 0 being the first day of the first course (None: the study names none)."""
-
-    name: str
-    day: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """What is measured, its unit, which direction is better (higher or lower), and the greatest score possible."""
-
-    name: str
-    label: str
-    unit: str | None
-    better: str | None
-    scale_max: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +30,13 @@ class CoreSet:
 
 @dataclass(slots=True)
 class Definition:
-    """Visits, measures and populations by name, the core set where there is one, and what was wrong with them."""
+    """Visits, measures and populations by name, which visit is the baseline, the core set where there is one, and
+    what was wrong with them."""
 
     visits: dict[str, Visit] = field(default_factory=dict)
     measures: dict[str, Measure] = field(default_factory=dict)
     populations: dict[str, Population] = field(default_factory=dict)
+    baseline: Visit | None = None
     core_set: CoreSet | None = None
     issues: list[Issue] = field(default_factory=list)
 
@@ -74,7 +60,7 @@ def define(study: Mapping[str, Any], tables: Tables) -> Definition:
     _visits(found, study.get("visits", []))
     for name, entry in _mapping(found, study, "measures").items():
         path = f"measures.{name}"
-        if known := _entry(found, entry, path, {"label", "unit", "better", "scale_max"}):
+        if known := _entry(found, entry, path, {"label", "unit", "better", "scale_max", "several"}):
             scale = known.get("scale_max")
             if scale is not None and decimal(scale) is None:
                 found.refuse("value", f"`{scale}` is not a number.", f"{path}.scale_max")
@@ -83,8 +69,11 @@ def define(study: Mapping[str, Any], tables: Tables) -> Definition:
             if better not in (None, "higher", "lower"):
                 found.refuse("code-invalid", f"`{better}` is neither higher nor lower.", f"{path}.better")
                 continue
+            unit, several = known.get("unit"), _several(found, known, path)
+            if several == "mean" and unit is None:
+                found.refuse("value", "A measure graded in words has no mean: choose one.", f"{path}.several")
             limit = decimal(scale) if scale else None
-            found.measures[name] = Measure(name, known.get("label", name), known.get("unit"), better, limit)
+            found.measures[name] = Measure(name, known.get("label", name), unit, better, limit, several)
     for name, entry in _mapping(found, study, "populations").items():
         found.populations[name], issues = population(name, entry, found.populations, tables, found.refuse)
         found.issues += issues
@@ -112,17 +101,51 @@ def _entry(found: Definition, entry: Any, path: str, keys: set[str]) -> dict[str
     return None if wrong else {key: entry[key] for key in entry if key in keys}
 
 
+def _several(found: Definition, known: Mapping[str, str], path: str) -> str | None:
+    rule = known.get("several")
+    if rule not in (None, *RULES):
+        found.refuse("code-invalid", f"`{rule}` is none of {', '.join(RULES)}.", f"{path}.several")
+        return None
+    return rule
+
+
 def _visits(found: Definition, entries: Any) -> None:
     if not isinstance(entries, list):
         found.refuse("structure", "visits must be a list.", "visits")
         return
+    flagged = []
     for place, entry in enumerate(entries):
         path = f"visits[{place}]"
         if not isinstance(entry, dict) or not isinstance(entry.get("visit"), str):
             found.refuse("structure", "A visit must have its name under `visit`.", path)
             continue
-        name, day = entry["visit"], entry.get("day")
-        try:
-            found.visits[name] = Visit(name, None if day is None else int(str(day)))
-        except ValueError:
-            found.refuse("value", f"`{day}` is not a whole number of days.", f"{path}.day")
+        known = _entry(found, entry, path, {"visit", "several", "baseline"}) or {}
+        day = _whole(found, entry.get("day"), f"{path}.day")
+        window = _window(found, entry.get("window"), f"{path}.window")
+        one = Visit(entry["visit"], day, window, _several(found, known, path))
+        found.visits[one.name] = one
+        if known.get("baseline", "no") not in ("yes", "no"):
+            found.refuse("value", f"`{known['baseline']}` is neither yes nor no.", f"{path}.baseline")
+        flagged += [one] if known.get("baseline") == "yes" else []
+    if len(flagged) > 1:
+        found.refuse("duplicate", "Just one visit is the baseline.", "visits")
+    on_day_0 = [one for one in found.visits.values() if one.day == 0]
+    found.baseline = next(iter([*flagged, *on_day_0]), None)
+
+
+def _whole(found: Definition, text: Any, path: str) -> int | None:
+    try:
+        return None if text is None else int(str(text))
+    except ValueError:
+        found.refuse("value", f"`{text}` is not a whole number of days.", path)
+        return None
+
+
+def _window(found: Definition, entry: Any, path: str) -> tuple[int, int] | None:
+    if entry is None:
+        return None
+    days = [_whole(found, day, path) for day in entry] if isinstance(entry, list) else []
+    if len(days) != 2 or None in days:
+        found.refuse("structure", "A window is [first day, last day].", path)
+        return None
+    return days[0] or 0, days[1] or 0

@@ -6,14 +6,13 @@ unit and when is for the caller to add. All tests are two-sided and all interval
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from math import floor, isfinite, sqrt
 from typing import Any
 
-from fhir_ivig.endpoints.quantities import average
+from fhir_ivig.endpoints.quantities import Numbers, average
 from fhir_ivig.endpoints.result import Result
 
 LEVEL = 0.95
@@ -21,7 +20,7 @@ EXACT_UP_TO = 500  # pairs; the exact distribution takes time in n cubed, the no
 
 
 def paired_t(differences: Sequence[Decimal], statistic: str = "mean_difference") -> Result:
-    """Mean of the differences with Student's t interval and paired t test (scipy.stats.ttest_1samp)."""
+    """Mean of the differences with Student's t interval and paired t test (scipy.special.stdtr, stdtrit)."""
     method = "mean of the differences, Student's t interval and paired t test"
     estimate = average(differences)
     if len(differences) < 2 or len(set(differences)) == 1:
@@ -30,15 +29,17 @@ def paired_t(differences: Sequence[Decimal], statistic: str = "mean_difference")
         return Result(statistic=statistic, estimate=estimate, method=method, warnings=(said,))
     import numpy as np
     import scipy
-    from scipy import stats
+    from scipy import special
 
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        test = stats.ttest_1samp([float(number) for number in differences], 0)
-        low, high = map(float, test.confidence_interval(LEVEL))
-    p = float(test.pvalue)
+    numbers = Numbers(differences).floats if not isinstance(differences, Numbers) else differences.floats
+    freedom, mean = len(numbers) - 1, float(numbers.mean())
+    with np.errstate(all="ignore"):
+        error = float(numbers.std(ddof=1) / np.sqrt(len(numbers)))
+        p = 2 * float(special.stdtr(freedom, -abs(np.float64(mean) / error)))
+    half = float(special.stdtrit(freedom, (1 + LEVEL) / 2)) * error
+    low, high = mean - half, mean + half
     found = Result(statistic=statistic, estimate=estimate, method=f"{method} (scipy {scipy.__version__})")
-    if not all(map(isfinite, (low, high, p))):
+    if not (all(map(isfinite, (low, high, p))) and error > 0):
         said = "Not evaluable: interval and test, because the differences are too nearly equal."
         return replace(found, warnings=(said,))
     return replace(found, low=_decimal(low), high=_decimal(high), level=LEVEL, p=p, sidedness="two-sided")
@@ -50,7 +51,8 @@ def signed_rank(differences: Sequence[Decimal]) -> Result:
     Exact up to 500 pairs: the distribution of that sum over all 2^n signs of the ranks at hand, so ties (mean ranks)
     need no correction. Zeros are ranked and then dropped (Pratt 1959, doi:10.1080/01621459.1959.10501526), since
     leaving them out first can make a result more significant by adding evidence against it. scipy does this for ties
-    or zeros by listing every sign, which ends at about 20 pairs. Above 500, scipy's normal approximation.
+    or zeros by listing every sign, which ends at about 20 pairs. Above 500, the normal approximation without
+    correction for continuity.
     """
     statistic = "wilcoxon"
     if len(differences) < 2 or not any(differences):
@@ -69,11 +71,11 @@ def signed_rank(differences: Sequence[Decimal]) -> Result:
         method = "Wilcoxon signed-rank test, exact with ties, zeros by Pratt"
     else:
         import scipy
-        from scipy import stats
+        from scipy import special
 
-        signed = np.sign(scaled).astype(float) * doubled
-        test = stats.wilcoxon(signed, zero_method="pratt", correction=False, method="asymptotic")
-        p = float(test.pvalue)
+        # Over all signs, each equally likely, the sum has mean sum(r)/2 and variance sum(r squared)/4.
+        spread = float(np.sqrt(np.square(ranks.astype(float)).sum()) / 2)
+        p = 2 * float(special.ndtr(-abs(observed - float(ranks.sum()) / 2) / spread))
         method = f"Wilcoxon signed-rank test, normal approximation, zeros by Pratt (scipy {scipy.__version__})"
     return Result(statistic=statistic, estimate=Decimal(observed) / 2, p=p, sidedness="two-sided", method=method)
 
@@ -88,12 +90,16 @@ def hodges_lehmann(differences: Sequence[Decimal]) -> Result:
     method = "Hodges-Lehmann estimate, interval from the signed-rank distribution"
     if pairs < 2:
         return Result(statistic="hodges_lehmann", method=method, warnings=(f"Not evaluable: n is {pairs}.",))
+    import numpy as np
+
     scaled, exponent = _integers(differences)
-    scaled.sort()
+    scaled = np.sort(scaled)
     walsh = pairs * (pairs + 1) // 2
 
     def averages(rank: int, other: int) -> Decimal:
-        return Decimal(_pair_sum(scaled, rank) + _pair_sum(scaled, other)).scaleb(exponent) / 4
+        first = _pair_sum(scaled, rank)
+        second = first if other == rank else _pair_sum(scaled, other)
+        return Decimal(first + second).scaleb(exponent) / 4
 
     estimate = averages((walsh + 1) // 2, walsh // 2 + 1)
     tail, coverage = _lower_tail(pairs)
@@ -116,9 +122,11 @@ def proportion(hits: int, of: int) -> Result:
     if not of:
         return Result(statistic="percent", unit="%", warnings=("Not evaluable: n is 0.",))
     import scipy
-    from scipy import stats
+    from scipy import special
 
-    low, high = stats.binomtest(hits, of).proportion_ci(LEVEL, "exact")
+    tail = (1 - LEVEL) / 2
+    low = special.betaincinv(hits, of - hits + 1, tail) if hits else 0.0
+    high = special.betaincinv(hits + 1, of - hits, 1 - tail) if hits < of else 1.0
     return Result(
         statistic="percent",
         estimate=Decimal(100 * hits) / of,
@@ -137,11 +145,7 @@ def _decimal(number: float) -> Decimal:
 
 def _integers(numbers: Sequence[Decimal]) -> tuple[Any, int]:
     """The numbers as whole multiples of a power of ten, and that power: equal numbers stay equal, sums are exact."""
-    import numpy as np
-
-    exponent = min(int(number.as_tuple().exponent) for number in numbers)
-    whole = [int(number.scaleb(-exponent)) for number in numbers]
-    return np.array(whole, np.int64 if max(map(abs, whole)) < 2**60 else object), exponent
+    return (numbers if isinstance(numbers, Numbers) else Numbers(numbers)).whole
 
 
 def _chances(ranks: Any) -> Any:
@@ -165,10 +169,10 @@ def _lower_tail(pairs: int) -> tuple[int, str]:
         below = np.cumsum(_chances(np.arange(1, pairs + 1)))
         tail = int(np.searchsorted(below, (1 - LEVEL) / 2, "right"))
         return tail, f"exact, coverage {1 - 2 * float(below[tail - 1]):.4f} without ties" if tail else ""
-    from scipy import stats
+    from scipy import special
 
     spread = sqrt(pairs * (pairs + 1) * (2 * pairs + 1) / 24)
-    tail = floor(pairs * (pairs + 1) / 4 + float(stats.norm.ppf((1 - LEVEL) / 2)) * spread)
+    tail = floor(pairs * (pairs + 1) / 4 + float(special.ndtri((1 - LEVEL) / 2)) * spread)
     return tail, "normal approximation"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from fhir_ivig.endpoints.result import NotEvaluableError
@@ -98,24 +99,25 @@ def _chosen(
         met = meeting(rule, ground)
     except NotEvaluableError as error:
         return replace(asked, why=f"population {asked.name}: {error}"), []
-    units = met.units & frozenset(ground.everyone) if asked.of else met.units
+    units = met.units & ground.everyone() if asked.of else met.units
     subjects = frozenset(unit[0] for unit in units)
     courses = None if asked.courses is None else units
     return replace(asked, subjects=subjects, courses=courses, resources=tuple(sorted(met.sources))), met.issues
 
 
 def _ground(asked: Population, above: Mapping[str, Population], tables: Tables) -> Ground:
-    every = tables.everyone(asked.by)
+    def everyone() -> frozenset[Unit]:
+        return units(above[asked.of]) if asked.of else tables.everyone(asked.by)
 
     def units(known: Population) -> frozenset[Unit]:
         if known.by == asked.by:
             return known.units
         if asked.by == SUBJECT:
             return frozenset((subject,) for subject in known.subjects)
-        return frozenset(unit for unit in every if unit[0] in known.subjects)
+        return frozenset(unit for unit in tables.everyone(asked.by) if unit[0] in known.subjects)
 
-    everyone = units(above[asked.of]) if asked.of else every
-    return Ground(tables, everyone, {name: units(known) for name, known in above.items()}, asked.by)
+    named = asked.rule.populations() if asked.rule else ()
+    return Ground(tables, cache(everyone), {name: units(above[name]) for name in named}, asked.by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def flow(populations: Mapping[str, Population], tables: Tables) -> list[Step]:
             steps.append(Step(one.name, one.label, one.of, by, why=one.why))
             continue
         ground = _ground(one, populations, tables)
-        out = frozenset(ground.everyone) - one.units
+        out = ground.everyone() - one.units
         reasons = unmet(one.rule, out, ground) | _on_record(one, one.rule, out, tables)
         excluded = {" course ".join(unit): reasons[unit] for unit in sorted(out)}
         included = tuple(" course ".join(unit) for unit in sorted(one.units))

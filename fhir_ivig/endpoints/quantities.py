@@ -6,12 +6,12 @@ import re
 from calendar import monthrange
 from collections.abc import Iterable
 from datetime import date
-from decimal import ROUND_HALF_UP, Context, Decimal
-from functools import lru_cache
-from statistics import mean
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-_DECIMAL = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
+DECIMAL = r"-?[0-9]{1,12}(\.[0-9]{1,12})?"
+_DECIMAL = re.compile(DECIMAL)
 _DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})(?:T.+)?)?)?")
 
 
@@ -69,10 +69,35 @@ def _years(birth: date, on: date) -> int:
     return on.year - birth.year - ((on.month, on.day) < (birth.month, birth.day))
 
 
+class Numbers(list[Decimal]):
+    """Numbers of which whole columns are computed with: once made into arrays, the arrays are kept."""
+
+    @cached_property
+    def whole(self) -> tuple[Any, int]:
+        """As whole multiples of a power of ten, and that power: equal numbers stay equal, sums are exact."""
+        import numpy as np
+
+        exponent = min((int(number.as_tuple().exponent) for number in self), default=0)
+        scaled = [int(number.scaleb(-exponent)) for number in self]
+        return np.array(scaled, np.int64 if max(map(abs, scaled), default=0) < 2**60 else object), exponent
+
+    @cached_property
+    def floats(self) -> Any:
+        """As an array of floats, each the nearest to its number."""
+        import numpy as np
+
+        whole, exponent = self.whole
+        if whole.dtype != object and -22 <= exponent <= 0 and np.abs(whole).max(initial=0) < 2**53:
+            return whole / float(10**-exponent)  # both are exact, so the quotient is the nearest float
+        return np.array([float(number) for number in self])
+
+
 def average(numbers: Iterable[Decimal]) -> Decimal | None:
     """The mean, from the exact sum (28 digits where it does not end); None of none."""
     every = list(numbers)
-    return mean(every) if every else None
+    with localcontext(prec=100):
+        total = sum(every, Decimal(0))
+    return total / len(every) if every else None
 
 
 def agrees(estimate: Decimal, published: Decimal) -> bool:

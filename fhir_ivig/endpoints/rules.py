@@ -93,11 +93,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a rule is held against: the tables, who there is, the populations above, and by what is counted."""
+    """What a rule is held against: the tables, who there is (once asked for), the populations above, and by which
+    columns is counted."""
 
     tables: Tables
-    everyone: Collection[Unit]
-    populations: Mapping[str, Collection[Unit]]
+    everyone: Callable[[], frozenset[Unit]]
+    populations: Mapping[str, frozenset[Unit]]
     by: tuple[str, ...]  # ("subject",) or ("subject", "course")
 
 
@@ -194,14 +195,14 @@ def read_bounds(entry: Any, path: str, refuse: Refuse) -> Bounds | None:
 def meeting(rule: Rule, ground: Ground) -> Met:
     """Who meets the rule. Raises NotEvaluableError where a table or a column is not there."""
     if rule.shape == "population":
-        return Met(frozenset(ground.populations[rule.name]), frozenset(), [])
+        return Met(ground.populations[rule.name], frozenset(), [])
     if rule.shape == "table":
         return _rows_meeting(rule, ground)
     parts = [meeting(part, ground) for part in rule.parts]
     issues = [issue for part in parts for issue in part.issues]
     sources = frozenset().union(*(part.sources for part in parts))
     if rule.shape == "not":
-        return Met(frozenset(ground.everyone) - parts[0].units, frozenset(), issues)
+        return Met(ground.everyone() - parts[0].units, frozenset(), issues)
     join = frozenset.intersection if rule.shape == "all" else frozenset.union
     return Met(join(*(part.units for part in parts)), sources, issues)
 
@@ -221,7 +222,7 @@ def _rows_meeting(rule: Rule, ground: Ground) -> Met:
     tally = tables.tally(table, ground.by, places)
     sources = frozenset(tables.behind(table, places))
     if rule.rows:
-        everybody = {*tally, *ground.everyone}
+        everybody = {*tally, *ground.everyone()}
         return Met(frozenset(unit for unit in everybody if rule.rows.hold(str(tally.get(unit, 0)))), sources, issues)
     return Met(frozenset(tally), sources, issues)
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from functools import reduce
+from datetime import date
 from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fhir_ivig.endpoints.quantities import days
 from fhir_ivig.endpoints.result import NotEvaluableError
+from fhir_ivig.endpoints.terms import Plan
 from fhir_ivig.issue import Code, Issue, Severity
 
 # What a column may hold, and which words it must be among: column -> the words allowed.
@@ -44,6 +47,8 @@ class Tables:
     ) -> None:
         self.issues: list[Issue] = []
         self._tables = tables
+        self._known: dict[str, Any] = {}
+        self.plan = Plan()
         self._resources: dict[str, Any] = {}
         for name, column in resources.items():
             if name in tables and len(column) == tables[name].num_rows:
@@ -68,13 +73,20 @@ class Tables:
         wanted = list(dict.fromkeys(["subject", *columns]))
         self._source(table, wanted)
         places = self.places(table, dict(where or {}) | ({"subject": subjects} if subjects is not None else {}))
-        subject, *cells = (self.cells(table, column, places) for column in wanted)
+        return self.rows_at(table, wanted[1:], places.tolist())
+
+    def rows_at(self, table: str, columns: Sequence[str], places: Sequence[int]) -> list[Row]:
+        """The rows at these places (from 0)."""
+        if not places:
+            return []
+        chosen = pa.array(places, pa.int64())
+        subject, *cells = (self.cells(table, column, chosen) for column in ("subject", *columns))
         behind = self._resources.get(table)
-        sources = behind.take(pa.array(places)).to_pylist() if behind is not None else repeat(None)
+        sources = behind.take(chosen).to_pylist() if behind is not None else repeat(None)
         rest = zip(*cells, strict=True) if cells else repeat(())
         return [
-            Row(table, place + 2, name or "", dict(zip(wanted[1:], values, strict=True)), source)
-            for place, name, values, source in zip(places.tolist(), subject, rest, sources, strict=False)
+            Row(table, place + 2, name or "", dict(zip(columns, values, strict=True)), source)
+            for place, name, values, source in zip(places, subject, rest, sources, strict=False)
         ]
 
     def has(self, table: str, column: str) -> bool:
@@ -86,15 +98,21 @@ class Tables:
         import numpy as np
 
         source = self._source(table, where or ())
-        masks: list[Any] = [
-            pc.is_in(source[column], value_set=pa.array(sorted(words), pa.string()))
-            for column, words in (where or {}).items()
-        ]
-        return pc.indices_nonzero(reduce(pc.and_, masks)).to_numpy() if masks else np.arange(source.num_rows)
+        places: Any = None
+        for column, words in (where or {}).items():
+            cells = source[column] if places is None else source[column].take(pa.array(places))
+            meet = pc.indices_nonzero(pc.is_in(cells, value_set=pa.array(list(words), pa.string()))).to_numpy()
+            places = meet if places is None else places[meet]
+        return np.arange(source.num_rows) if places is None else places
+
+    def column(self, table: str, column: str, places: Any) -> pa.Array:
+        """The cells of a column at these places."""
+        found = self._source(table, (column,))[column].take(pa.array(places))
+        return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
     def cells(self, table: str, column: str, places: Any) -> list[str | None]:
-        """The cells of a column at these places."""
-        found: list[str | None] = self._source(table, (column,))[column].take(pa.array(places)).to_pylist()
+        """The same as a list."""
+        found: list[str | None] = self.column(table, column, places).to_pylist()
         return found
 
     def tally(self, table: str, by: Sequence[str], places: Any) -> dict[tuple[str, ...], int]:
@@ -107,7 +125,46 @@ class Tables:
     def behind(self, table: str, places: Any) -> set[str]:
         """The resources behind the rows at these places."""
         column = self._resources.get(table)
-        return _split(column.take(pa.array(places)).unique().to_pylist()) if column is not None else set()
+        return _split(column.take(pa.array(places, pa.int64())).unique().to_pylist()) if column is not None else set()
+
+    def planned(self, plan: Plan) -> Tables:
+        """The same tables, read by another plan."""
+        other = copy(self)
+        other.plan = plan
+        return other
+
+    def first_days(self) -> dict[str, date]:
+        """The first day of each subject's first course, where it is known to the day: of `courses`, where there is
+        such a table, else of the infusions given."""
+        if "starts" not in self._known:
+            table = "courses" if self.has("courses", "start") else "infusions"
+            where = {"status": ("completed", "stopped")} if table == "infusions" else None
+            self._known["starts"] = self._earliest(table, "start", where) if self.has(table, "start") else {}
+        return {subject: day for subject, day in self._known["starts"].items() if day}
+
+    def deaths(self) -> dict[str, date | None]:
+        """Of who had a fatal adverse event: the day of its end (else onset), None where not known to the day."""
+        if "deaths" not in self._known:
+            self._known["deaths"] = {}
+            for column in ("onset", "end"):
+                if self.has("adverse_events", "outcome") and self.has("adverse_events", column):
+                    found = self._earliest("adverse_events", column, {"outcome": ("fatal",)})
+                    self._known["deaths"] |= {one: day for one, day in found.items() if day or column == "onset"}
+        return dict(self._known["deaths"])
+
+    def _earliest(self, table: str, column: str, where: Where | None) -> dict[str, date | None]:
+        """The earliest day of each subject; None where a month or year could hold an earlier one."""
+        found: dict[str, tuple[date, date]] = {}
+        vague: set[str] = set()
+        for row in self.rows(table, (column,), where):
+            span = days(row[column] or "")
+            if span is None:
+                vague.add(row.subject)
+                continue
+            first, last = found.get(row.subject, span)
+            found[row.subject] = (min(first, span.first), min(last, span.last))
+        known = {one: first if first == last else None for one, (first, last) in found.items()}
+        return dict.fromkeys(vague) | known
 
     def everyone(self, by: Sequence[str]) -> frozenset[tuple[str, ...]]:
         """Everybody in the table `subjects`, or every course in `courses`; else those whom any table names."""

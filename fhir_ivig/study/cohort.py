@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from fhir_ivig.issue import Issue
 from fhir_ivig.study.study import Study
-from fhir_ivig.study.tables import read_table
+from fhir_ivig.study.tables import Rows, read_table
+from fhir_ivig.study.visits import assign_visits, first_days
 from fhir_ivig.study.writing import read_written
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def load_tables(study: Study, folder: Path) -> tuple[dict[str, pa.Table], dict[str, pa.Array], list[Issue]]:
     """The study's tables as they stand in `folder`, the references of `resources/<table>.csv` row by row, and Issues.
 
-    Rows in which something is wrong are left out of both.
+    Rows in which something is wrong are left out of both. Assessments without a visit get theirs by their day.
     """
     import numpy as np
     import pyarrow as pa
@@ -29,6 +30,9 @@ def load_tables(study: Study, folder: Path) -> tuple[dict[str, pa.Table], dict[s
     issues: list[Issue] = []
     for name in study.tables:
         blocks = list(read_table(study, name))
+        if name == "assessments" and any(block.batch["visit"].null_count for block in blocks):
+            firsts = first_days(block.batch for block in read_table(study, "courses"))
+            blocks = [_with_visits(study, block, firsts) for block in blocks]
         issues += [issue for block in blocks for issue in block.issues]
         if not blocks:
             continue
@@ -45,3 +49,9 @@ def load_tables(study: Study, folder: Path) -> tuple[dict[str, pa.Table], dict[s
                 said = "It has not a line for each row of the table: the rows' resources are not known."
                 issues.append(Issue("warning", "incomplete", said, str(beside)))
     return tables, resources, issues
+
+
+def _with_visits(study: Study, block: Rows, firsts: dict[str, str]) -> Rows:
+    """Assessments without a visit get the one in whose window their day lies."""
+    batch, issues = assign_visits(study, block.batch, firsts, block.numbers, block.file)
+    return replace(block, batch=batch, issues=[*block.issues, *issues])

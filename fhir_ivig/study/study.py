@@ -10,8 +10,9 @@
 | fhir_version | R4, R4B or R5 (required)                                                                |
 | parameters   | `name: text`, what mapping files may ask for                                            |
 | mappings     | folders with further mapping files, relative to study.yaml                              |
-| visits       | a list of `{visit, day, window: [from, to]}`. Days count from the first day of the      |
-|              | subject's first course, day 0. Windows do not overlap; without one, no day belongs to it |
+| visits       | a list of `{visit, day, window: [from, to], several, baseline}`. Days count from the    |
+|              | first day of the subject's first course, day 0. Windows do not overlap; without one, no |
+|              | day belongs to it. `several` and `baseline` are for endpoints                           |
 | measures     | `name: {label, unit, better, scale_max}`, what assessments measure: numbers where there |
 |              | is a unit, else words. `better` is lower or higher; a scale goes from 0 to `scale_max`  |
 | tables       | `table: {...}`, how it is read: see `fhir_ivig.study.source`. What is not named is absent |
@@ -154,7 +155,7 @@ def _visits(node: Node, shape: Shape) -> dict[str, Visit]:
     visits: dict[str, Visit] = {}
     lines: dict[str, Node] = {}
     for child in shape.items(node, "visits"):
-        given = shape.fields(child, "visits", ("visit", "day", "window"), ("visit", "day"))
+        given = shape.fields(child, "visits", ("visit", "day", "window", "several", "baseline"), ("visit", "day"))
         if "visit" not in given or "day" not in given:
             continue
         name = shape.match(given["visit"], "visit", WORD, "a name without blanks at its ends")
@@ -184,7 +185,7 @@ def _measures(node: Node, shape: Shape) -> dict[str, Measure]:
     for name, child in shape.mapping(node, "measures").items():
         where = f"measures.{name}"
         shape.match(Node("scalar", name, child.line), "measures", WORD, "a name without blanks at its ends")
-        given = shape.fields(child, where, ("label", "unit", "better", "scale_max"), ("label",))
+        given = shape.fields(child, where, ("label", "unit", "better", "scale_max", "several"), ("label",))
         if "scale_max" in given and "unit" not in given:
             shape.refuse(child, f"{where}: a scale needs a `unit`, such as score.", "required")
         measures[name] = Measure(

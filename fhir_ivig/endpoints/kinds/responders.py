@@ -11,7 +11,7 @@ from fhir_ivig.endpoints.assessments import words
 from fhir_ivig.endpoints.definition import Measure, Population, Visit
 from fhir_ivig.endpoints.inference import proportion
 from fhir_ivig.endpoints.result import Result, left_out
-from fhir_ivig.endpoints.tables import Tables, references
+from fhir_ivig.endpoints.tables import Tables
 from fhir_ivig.issue import Issue
 
 
@@ -27,6 +27,7 @@ def responders(
     yield from found.issues
     hits = found.rows.keys() & responders.subjects
     tally = Counter(row["value"] or "" for row in found.rows.values())
+    sources = found.sources()
     counts = {"responders": len(hits)} | {f"{measure.name} {word}": tally[word] for word in sorted(tally)}
     for result in [
         *(Result(statistic=name, estimate=Decimal(number), unit="subjects") for name, number in counts.items()),
@@ -38,5 +39,5 @@ def responders(
             n=len(found.rows),
             missing=len(found.reasons),
             warnings=result.warnings + left_out(found.reasons),
-            resources=references(found.rows.values()),
+            resources=sources,
         )
