@@ -96,8 +96,8 @@ def average(numbers: Iterable[Decimal]) -> Decimal | None:
     """The mean, from the exact sum (28 digits where it does not end); None of none."""
     every = list(numbers)
     with localcontext(prec=100):
-        total = sum(every, Decimal(0))
-    return total / len(every) if every else None
+        numerator, denominator = sum(every, Decimal(0)).as_integer_ratio()
+    return Decimal(numerator) / (denominator * len(every)) if every else None
 
 
 def agrees(estimate: Decimal, published: Decimal) -> bool:
