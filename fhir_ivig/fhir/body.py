@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 
 from fhir_ivig.fhir.wire import Reply
 from fhir_ivig.issue import Issue, IssueError
@@ -15,7 +16,7 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 def json_body(reply: Reply) -> bytes:
     """The body of an answer that must be JSON; IssueError for a web page, XML, or what is nested too deep."""
     kind = reply.headers.get("Content-Type", "").lower()
-    if "html" in kind or reply.body[:64].lstrip()[:1] == b"<":
+    if "html" in kind or reply.body[:64].removeprefix(BOM_UTF8).lstrip()[:1] == b"<":
         text = (
             "the server answered with a web page or XML, not FHIR JSON: is the address right, is a log-in in between?"
         )
@@ -25,7 +26,7 @@ def json_body(reply: Reply) -> bytes:
     if not _is_shallow(reply.body):
         text = f"the server's answer is nested deeper than {DEEPEST}: it was not taken"
         raise IssueError(Issue("error", "too-long", text))
-    return reply.body
+    return reply.body.removeprefix(BOM_UTF8)
 
 
 def _is_shallow(body: bytes) -> bool:

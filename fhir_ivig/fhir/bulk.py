@@ -6,10 +6,11 @@ https://hl7.org/fhir/uv/bulkdata/export.html#response---complete-status
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 
-from fhir_ivig.fhir.bundle import RESOURCE_TYPE
+from fhir_ivig.fhir.bundle import RESOURCE_TYPE, outcome_issues
 from fhir_ivig.issue import Issue, IssueError
 
 
@@ -29,9 +30,9 @@ class File(msgspec.Struct):
 class Manifest(msgspec.Struct):
     """What the server says it exported."""
 
+    output: list[File]
     transactionTime: str = ""  # noqa: N815 (the element's name)
     requiresAccessToken: bool = True  # noqa: N815
-    output: list[File] = msgspec.field(default_factory=list)
     deleted: list[File] = msgspec.field(default_factory=list)
     error: list[File] = msgspec.field(default_factory=list)
 
@@ -43,12 +44,13 @@ class Manifest(msgspec.Struct):
 
 
 def read_manifest(body: bytes) -> Manifest:
-    """The manifest; IssueError if it is none."""
-    try:
-        return msgspec.json.decode(body, type=Manifest)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        text = "the server's answer is no manifest of a bulk export: pull again, or without --bulk"
-        raise IssueError(Issue("fatal", "structure", text)) from None
+    """The manifest; IssueError if it is none, with what the server says instead."""
+    said = outcome_issues(body)
+    with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        if not said:
+            return msgspec.json.decode(body, type=Manifest)
+    text = "the server's answer is no manifest of a bulk export: pull again, or without --bulk"
+    raise IssueError(Issue("fatal", "structure", text), *said)
 
 
 class _Request(msgspec.Struct):

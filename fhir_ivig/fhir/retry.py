@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -127,7 +127,7 @@ def persist(attempt: Callable[[float], T], pace: Pace, deadline: float, *, idemp
         time.sleep(wait)
 
 
-def busy_answer(status: int, retry_after: str | None, said: list[Issue], place: str) -> BusyError | None:
+def busy_answer(status: int, headers: Mapping[str, str], said: list[Issue], place: str) -> BusyError | None:
     """The error for an answer after which the same may be asked again; None for any other answer.
 
     `said` are the issues of its OperationOutcome: some servers say with status 400 or 409 what is only passing.
@@ -139,17 +139,28 @@ def busy_answer(status: int, retry_after: str | None, said: list[Issue], place: 
     # A server that says 500 or gives reasons is there: others of its answers may be good.
     severity: Severity = "fatal" if status in BUSY - {500} else "error"
     text = f"{place} is busy or down (HTTP {status}): try again later"
-    wait = seconds(retry_after)
+    wait = seconds(headers)
     # Who limits a rate does so before anything is done; the others may have done it.
     return BusyError(Issue(severity, code, text), *said, wait=wait, status=status, sent=status != 429)
 
 
-def seconds(retry_after: str | None) -> float:
-    """Seconds from a Retry-After header, which is seconds or a date; 0 when it is neither or past."""
-    text = (retry_after or "").strip()
+def seconds(headers: Mapping[str, str]) -> float:
+    """Seconds from a Retry-After header, which is seconds or a date; 0 when it is neither or past.
+
+    A date is held against the server's own clock (the Date header), for ours may be wrong.
+    """
+    text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdecimal():
         return float(text)
+    now = _date(headers.get("Date", "")) or datetime.now(UTC)
+    then = _date(text) or now
+    return max(0.0, (then - now).total_seconds())
+
+
+def _date(text: str) -> datetime | None:
+    """An HTTP date (RFC 9110, 5.6.7)."""
     try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+        found = parsedate_to_datetime(text)
     except (ValueError, TypeError):
-        return 0.0
+        return None
+    return found if found.tzinfo else None

@@ -38,13 +38,18 @@ def _of_file(name: str) -> str:
     """Of a file that nobody but its owner may read (where the system knows such modes)."""
     try:
         with Path(name).open("rb") as file:
-            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
-                raise _missing(f"{name} may be read or written by others: chmod 600 it", "security")
+            refuse_shared(name, os.fstat(file.fileno()))
             return file.read(LARGEST).decode()
     except OSError as error:
         raise _missing(f"{name} with a secret cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise _missing(f"{name} with a secret is no text", "value") from None
+
+
+def refuse_shared(name: str, found: os.stat_result) -> None:
+    """IssueError for a file that others than its owner may read or write, where the system knows such modes."""
+    if os.name == "posix" and found.st_mode & 0o077:
+        raise _missing(f"{name} may be read or written by others: chmod 600 it", "security")
 
 
 def _of_keyring(name: str) -> str:

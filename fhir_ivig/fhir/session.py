@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 from requests import Session
@@ -24,11 +25,12 @@ class _Adapter(HTTPAdapter):
 
 
 def new_session(context: ssl.SSLContext | None) -> Session:
-    """A session without proxies, passwords, cookies of others or headers that nobody asked for: for https with a
+    """A session without proxies, passwords, cookies or headers that nobody asked for: for https with a
     `context`, for nothing but http without one."""
     session = Session()
     session.trust_env = False
     session.headers.clear()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # they would go to every port of a host
     if context:
         session.mount("https://", _Adapter(context))
     else:

@@ -103,7 +103,7 @@ class BackendServices:
 
     def _once(self, method: str, url: str, body: bytes | None, headers: dict[str, str], until: float) -> Reply:
         reply = self._wire.exchange(method, url, body, headers, until)
-        busy = busy_answer(reply.status, reply.headers.get("Retry-After"), [], origin(url))
+        busy = busy_answer(reply.status, reply.headers, [], origin(url))
         if busy:
             raise busy
         return reply

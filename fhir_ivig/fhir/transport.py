@@ -169,7 +169,7 @@ class Transport:
         status, place = reply.status, place or self.gate.base
         if 200 <= status < 300:
             return
-        busy = busy_answer(status, reply.headers.get("Retry-After"), said, place)
+        busy = busy_answer(status, reply.headers, said, place)
         if busy:
             raise busy
         code: Code = "security" if status in (401, 403) else _CODES.get(status, "processing")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fhir_ivig.fhir.retry import BusyError
+from fhir_ivig.fhir.secret import refuse_shared
 from fhir_ivig.issue import Issue, IssueError
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ def _trust(ca_file: Path | None, certificate: Path | None, key: Path | None) -> 
     try:
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         if certificate:
+            private = key or certificate
+            refuse_shared(str(private), private.stat())
             context.load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ValueError) as error:
         named = " or ".join(str(path) for path in (ca_file, certificate, key) if path)

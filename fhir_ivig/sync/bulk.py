@@ -5,27 +5,27 @@ https://hl7.org/fhir/uv/bulkdata/export.html. What is done stands in `state.json
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
 from fhir_ivig.fhir.body import json_body
 from fhir_ivig.fhir.bulk import File, Manifest, deleted, read_manifest
 from fhir_ivig.fhir.bundle import LOGICAL_ID, outcome_issues
-from fhir_ivig.fhir.client import Client, RefusedError, UnansweredError
-from fhir_ivig.fhir.folder import create
+from fhir_ivig.fhir.client import Client, RefusedError, Reply, UnansweredError
 from fhir_ivig.fhir.retry import seconds
 from fhir_ivig.fhir.server import ServerSettings, server_settings
 from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.sync.bulk_state import State, listed
 from fhir_ivig.sync.download import Begun, Download
 
 POLL_SECONDS = 300.0  # the longest pause between two looks, whatever the server wants
 PATIENCE = 24 * 3600.0  # seconds; an export that takes longer is left, and can be gone on with
+_LONGEST_OUTCOME = 1 << 20  # bytes
 _GONE = {404, 410}
 _EXPIRED = {401, 403, *_GONE}  # what servers answer to a link that is no longer good
 
@@ -57,17 +57,6 @@ def bulk_of(source: str | ServerSettings, level: str, poll_seconds: float | None
     if settings is None:
         raise IssueError(Issue("fatal", "invalid", "A folder exports nothing: leave --bulk out, or name a server."))
     return Bulk(level, settings.bulk_origins, POLL_SECONDS if poll_seconds is None else poll_seconds)
-
-
-@dataclass(slots=True)
-class State:
-    """How far an export is; `asked` says which."""
-
-    asked: dict[str, str]
-    status: str = ""
-    listed: list[str] = field(default_factory=list)  # when it was made, and the types of its files
-    lines: dict[str, int] = field(default_factory=dict)  # of the files that are here
-    begun: dict[str, tuple[str, int]] = field(default_factory=dict)  # of the file that is not whole (see `Download`)
 
 
 @dataclass(slots=True)
@@ -125,8 +114,8 @@ class Export:
 
     def fetched(self, manifest: Manifest) -> Manifest:
         """The manifest, all files of which are here now."""
-        if self.state.listed != _listed(manifest):  # begun anew, or the server lists its files otherwise than before
-            self.state.listed, self.state.lines, self.state.begun = _listed(manifest), {}, {}
+        if self.state.listed != listed(manifest):  # begun anew, or the server lists its files otherwise than before
+            self.state.listed, self.state.lines, self.state.begun = listed(manifest), {}, {}
         for name, _ in list(manifest.files()):
             if name not in self.state.lines:
                 manifest = self.fetch(name, manifest)
@@ -141,16 +130,31 @@ class Export:
                 text = f"the export promised {file.count} lines of {file.kind} and gave {lines[name]}: pull again"
                 found.issues.append(Issue("error", "incomplete", text))
                 wrong.append(name)
+            elif name.startswith("output") and (said := self.outcome(name)):
+                text = f"the server gave an OperationOutcome in place of a file of {file.kind}: pull again"
+                found.issues += [Issue("error", "processing", text), *said]
+                wrong.append(name)
         found.lines = sum(count for name, count in lines.items() if name.startswith("output"))
         for path in sorted(self.folder.glob("error-*.ndjson")):
-            for line in path.read_bytes().splitlines():
-                found.issues += self.client.transport.masked(outcome_issues(line))
+            with path.open("rb") as stream:
+                found.issues += dict.fromkeys(issue for line in stream for issue in self.said(line))
         for path in sorted(self.folder.glob("deleted-*.ndjson")):
-            found.gone.update(*map(deleted, path.read_bytes().splitlines()))
+            with path.open("rb") as stream:
+                found.gone.update(*map(deleted, stream))
         if wrong:  # to be fetched again by the next call
             self.state.lines = {name: count for name, count in lines.items() if name not in wrong}
-            self.save()
+            self.state.save(self.folder)
         return found
+
+    def said(self, line: bytes) -> list[Issue]:
+        return self.client.transport.masked(outcome_issues(line))
+
+    def outcome(self, name: str) -> list[Issue]:
+        """The issues of an OperationOutcome that a file of resources begins with."""
+        if not self.state.lines[name]:
+            return []
+        with (self.folder / "output" / name).open("rb") as file:
+            return self.said(file.readline(_LONGEST_OUTCOME))
 
     def forget(self) -> None:
         """Takes the files away, here and at the server, which may have done so already."""
@@ -160,10 +164,7 @@ class Export:
 
     def resume(self, asked: Mapping[str, str]) -> bool:
         """Whether there is an export of the same, begun earlier."""
-        try:
-            self.state = State(**json.loads((self.folder / "state.json").read_bytes()))
-        except (OSError, ValueError, TypeError):
-            return False
+        self.state = State.load(self.folder)
         return self.state.asked == asked and bool(self.state.status)
 
     def kick_off(self, asked: dict[str, str]) -> None:
@@ -182,14 +183,7 @@ class Export:
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.folder / "output").mkdir(mode=0o700, parents=True)
         self.folder.chmod(0o700)
-        self.save()
-
-    def save(self) -> None:
-        part = self.folder / "state.part"
-        part.unlink(missing_ok=True)
-        with create(part) as file:
-            file.write(json.dumps(asdict(self.state)).encode())
-        part.replace(self.folder / "state.json")
+        self.state.save(self.folder)
 
     def wait(self) -> Manifest:
         """The manifest, once the job is done."""
@@ -197,15 +191,22 @@ class Export:
         while True:
             reply = self.client.transport.ask("GET", self.state.status, headers={"Accept": "application/json"})
             if reply.status != 202:
-                return read_manifest(json_body(reply))
+                return self.manifest(reply)
             if self.on_progress:
                 self.on_progress("bulk export", 0)
-            wait = min(max(pause, seconds(reply.headers.get("Retry-After"))), self.bulk.poll_seconds)
+            wait = min(max(pause, seconds(reply.headers)), self.bulk.poll_seconds)
             if time.monotonic() + wait > until:
                 text = "the bulk export takes longer than a day: the same command goes on with it"
                 raise IssueError(Issue("fatal", "timeout", text))
             time.sleep(wait)
             pause *= 1.5
+
+    def manifest(self, reply: Reply) -> Manifest:
+        """The manifest in an answer; RefusedError if it is none: then the job will not give one later either."""
+        try:
+            return read_manifest(json_body(reply))
+        except IssueError as error:
+            raise RefusedError(reply.status, *self.client.transport.masked(error.issues)) from None
 
     def fetch(self, name: str, manifest: Manifest) -> Manifest:
         """Fetches a file; where its link is no longer good, the manifest once more, whose links may be."""
@@ -215,7 +216,7 @@ class Export:
             if refused.status not in _EXPIRED:
                 raise
             fresh = self.wait()
-            if _listed(fresh) != self.state.listed:
+            if listed(fresh) != self.state.listed:
                 text = "the server's manifest is another than it was: pull again"
                 raise IssueError(Issue("fatal", "conflict", text)) from None
             manifest = fresh
@@ -229,7 +230,7 @@ class Export:
 
         def note(begun: Begun) -> None:
             self.state.begun = {name: begun} if begun else {}
-            self.save()
+            self.state.save(self.folder)
 
         begun = self.state.begun.get(name)
         download = Download(self.client.transport, part, (begun[0], begun[1]) if begun else None, note)
@@ -237,10 +238,6 @@ class Export:
         lines = download.run(file, origins=origins, credentials=manifest.requiresAccessToken, longest_pause=pause)
         part.replace(target) if lines else part.unlink()
         self.state.lines[name], self.state.begun = lines, {}
-        self.save()
+        self.state.save(self.folder)
         if self.on_progress:
             self.on_progress(file.kind, lines)
-
-
-def _listed(manifest: Manifest) -> list[str]:
-    return [manifest.transactionTime, *(file.kind for _, file in manifest.files())]

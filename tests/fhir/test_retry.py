@@ -144,11 +144,27 @@ def test_others_wait_too() -> None:
 
 
 def test_retry_after() -> None:
+    def waits(text: str, **more: str) -> float:
+        return seconds({"Retry-After": text, **more})
+
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    assert 28 < seconds(soon) <= 30
-    assert [seconds(text) for text in ("7", " 7 ", None, "", "soon", "-1", "1.5", "٣")] == [7, 7, 0, 0, 0, 0, 0, 0]
-    assert seconds("Fri, 31 Dec 1999 23:59:59 GMT") == 0
-    assert seconds("Fri, 31 Dec 1999 23:59:59") == 0  # without a zone
+    assert 28 < waits(soon) <= 30
+    assert [waits(text) for text in ("7", " 7 ", "", "soon", "-1", "1.5", "٣")] == [7, 7, 0, 0, 0, 0, 0]
+    assert seconds({}) == 0
+    assert waits("Fri, 31 Dec 1999 23:59:59 GMT") == 0
+    assert waits("Fri, 31 Dec 1999 23:59:59") == 0  # without a zone
+    # The clocks of the two differ by years: the server's own counts.
+    assert waits("Fri, 31 Dec 1999 23:59:59 GMT", Date="Fri, 31 Dec 1999 23:59:50 GMT") == 9
+    assert waits("Fri, 31 Dec 2099 23:59:59 GMT", Date="Fri, 31 Dec 2099 23:59:50 GMT") == 9
+    assert 28 < waits(soon, Date="yesterday") <= 30
+
+
+def test_no_cookie_is_kept(scripted: Any) -> None:
+    server = scripted([{**GOOD, "headers": {"Set-Cookie": "session=canary; Path=/"}}])
+    client = Client(server.base)
+    client.capability()
+    client.capability()
+    assert "canary" not in str(server.requests[1])
 
 
 def test_several_threads_on_one_client(scripted: Any) -> None:

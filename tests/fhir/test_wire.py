@@ -91,6 +91,10 @@ def test_a_broken_answer_is_none(raw: Send, answer: bytes, monkeypatch: pytest.M
     assert [issue.code for issue in raised.value.issues] == ["transient"]
 
 
+def test_a_byte_order_mark_is_no_part_of_it(raw: Send) -> None:
+    assert Client(raw(http(b"\xef\xbb\xbf" + GOOD))).capability()
+
+
 def test_a_bomb_is_not_unpacked(raw: Send) -> None:
     bomb = gzip.compress(b" " * (64 << 20), 9)
     with pytest.raises(IssueError, match="longer than we take"):
@@ -163,6 +167,7 @@ def make_certificates(folder: Path) -> Path:
         pem = made.public_bytes(serialization.Encoding.PEM)
         kind = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         (folder / f"{name}.pem").write_bytes(pem if name == "ca" else pem + key.private_bytes(*kind))
+        (folder / f"{name}.pem").chmod(0o600)
     return folder
 
 
@@ -206,6 +211,16 @@ def test_no_certificates_are_read_for_http(scripted: Any, monkeypatch: pytest.Mo
     server = scripted([{"body": GOOD.decode()}])
     monkeypatch.setattr(ssl, "create_default_context", None)
     assert Client(server.base).capability()
+
+
+def test_a_key_that_others_may_read(certificates: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared.pem"
+    shared.write_bytes((certificates / "client.pem").read_bytes())
+    shared.chmod(0o640)
+    for files in ({"certificate": shared}, {"certificate": certificates / "client.pem", "key": shared}):
+        with pytest.raises(IssueError, match="chmod 600"):
+            Wire(**files)
+    assert Wire(certificate=shared, key=certificates / "client.pem")
 
 
 def test_certificates_that_are_none(tmp_path: Path) -> None:

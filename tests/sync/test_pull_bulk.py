@@ -156,6 +156,14 @@ def file(name: str, **more: Any) -> dict[str, Any]:
 
 
 LINE = {"body": '{"resourceType":"Patient","id":"p"}\n'}
+OUTCOME = {
+    "body": json.dumps(
+        {
+            "resourceType": "OperationOutcome",
+            "issue": [{"severity": "error", "code": "exception", "diagnostics": "out of order"}],
+        }
+    )
+}
 GONE = {"status": 404, "body": "{}"}
 EXPORT = "$export?_outputFormat=application%2Ffhir%2Bndjson&_type=Patient"
 
@@ -284,6 +292,29 @@ def test_errors_deletions_and_counts(scripted: Start, tmp_path: Path) -> None:
         ("error", "incomplete"), ("error", "processing"), ("information", "processing"),
     ]  # fmt: skip
     assert found.gone == {"Patient/d"}
+
+
+def test_an_outcome_in_place_of_a_file(scripted: Start, tmp_path: Path) -> None:
+    """With status 200, as some servers say what went wrong; the next call asks for that file again."""
+    server = scripted(
+        [accepted(), manifest(file("a"), file("b")), OUTCOME, LINE, manifest(file("a"), file("b")), LINE]
+    )
+    found = run(server, tmp_path / "x")
+    assert [issue.text for issue in found.issues][1:] == ["out of order"]
+    assert [issue.severity for issue in found.issues] == ["error", "error"]
+    again = run(server, tmp_path / "x")
+    assert (again.lines, again.issues, len(server.requests)) == (2, [], 6)
+
+
+@pytest.mark.parametrize("answer", ["{}", "outcome"])
+def test_a_job_that_ends_without_a_manifest(answer: str, scripted: Start, tmp_path: Path) -> None:
+    """An empty export would mean that nothing is there, or nothing changed."""
+    wrong = OUTCOME if answer == "outcome" else {"body": answer}
+    server = scripted([accepted(), wrong, wrong, accepted(), manifest(file("a")), LINE])
+    with pytest.raises(IssueError, match="no manifest") as raised:
+        run(server, tmp_path / "x")
+    assert ("out of order" in str(raised.value)) == (answer == "outcome")
+    assert run(server, tmp_path / "x").lines == 1
 
 
 @pytest.mark.parametrize("answers", [[{"body": "{}"}], [accepted(), {"body": '{"output":5}'}], [GONE]])
