@@ -126,13 +126,13 @@ class Export:
         found, lines = Exported(self.folder / "output", manifest.transactionTime), self.state.lines
         wrong: list[str] = []
         for name, file in manifest.files():
-            if file.count is not None and file.count != lines[name]:
-                text = f"the export promised {file.count} lines of {file.kind} and gave {lines[name]}: pull again"
-                found.issues.append(Issue("error", "incomplete", text))
-                wrong.append(name)
-            elif name.startswith("output") and (said := self.outcome(name)):
+            if name.startswith("output") and (said := self.outcome(name)):
                 text = f"the server gave an OperationOutcome in place of a file of {file.kind}: pull again"
                 found.issues += [Issue("error", "processing", text), *said]
+                wrong.append(name)
+            elif file.count is not None and file.count != lines[name]:
+                text = f"the export promised {file.count} lines of {file.kind} and gave {lines[name]}: pull again"
+                found.issues.append(Issue("error", "incomplete", text))
                 wrong.append(name)
         found.lines = sum(count for name, count in lines.items() if name.startswith("output"))
         for path in sorted(self.folder.glob("error-*.ndjson")):

@@ -13,6 +13,7 @@ Kind = Literal[
     "status",
     "status_committed",
     "html",
+    "outcome",
     "redirect_elsewhere",
     "bulk_expired",
     "latency",

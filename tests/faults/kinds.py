@@ -26,6 +26,7 @@ KINDS: dict[Kind, Row] = {
         transport.status_committed, "the server does what was asked, the answer is `status` (504) all the same"
     ),
     "html": Row(transport.html, "an HTML page with status 200 in place of the server"),
+    "outcome": Row(transport.outcome, "an OperationOutcome (error) with status 200 in place of the server"),
     "redirect_elsewhere": Row(transport.redirect_elsewhere, "a redirect (`status`, 307) to another origin"),
     "bulk_expired": Row(transport.bulk_expired, "a link that has expired: `status` (410) and an OperationOutcome"),
     "latency": Row(transport.latency, "the server does what was asked, its answer comes `seconds` late"),

@@ -150,6 +150,13 @@ def test_gzip_corrupt(proxy: FaultProxy) -> None:
         ask("GET", f"{proxy.url}/Patient?page=1")
 
 
+def test_outcome(proxy: FaultProxy, server: Upstream) -> None:
+    proxy.inject(Fault("outcome"))
+    answer = ask("GET", proxy.url)
+    assert (answer.status_code, answer.json()["issue"][0]["severity"]) == (200, "error")
+    assert server.received == []
+
+
 def test_content_type(proxy: FaultProxy) -> None:
     proxy.inject(Fault("content_type"))
     answer = ask("POST", proxy.url)

@@ -34,6 +34,10 @@ async def html(fault: Fault, call: Call) -> Response:
     return Response(200, {"content-type": "text/html; charset=utf-8"}, page)
 
 
+async def outcome(fault: Fault, call: Call) -> Response:
+    return replace(_refusal(fault, 200, "exception"), status=200)
+
+
 async def redirect_elsewhere(fault: Fault, call: Call) -> Response:
     return Response(fault.status or 307, {"location": urljoin(call.elsewhere, call.request.path)})
 

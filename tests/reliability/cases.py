@@ -72,6 +72,7 @@ CASES = [
     Case(Fault("status", status=503, retry_after=3600), "503, Retry-After: 3600"),
     Case(Fault("status_committed")),
     Case(Fault("html")),
+    Case(Fault("outcome")),
     Case(Fault("redirect_elsewhere")),
     Case(Fault("bulk_expired")),
     Case(Fault("latency", seconds=0.05), "a moment"),
