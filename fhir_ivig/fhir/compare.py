@@ -105,13 +105,13 @@ def fingerprint(resource: bytes, base: str = "") -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _plain(value: Any, base: str) -> Any:
+def _plain(value: Any, base: str, name: str = "") -> Any:
     if isinstance(value, dict):
-        return {name: _plain(child, base) for name, child in value.items()}
+        return {each: _plain(child, base, each) for each, child in value.items()}
     if isinstance(value, list):
         return [_plain(item, base) for item in value]
-    if isinstance(value, str) and base:
-        return value.removeprefix(base)
+    if isinstance(value, str):
+        return value.removeprefix(base) if base and name == "reference" else value
     return float(Decimal(value)) + 0.0 if _is_number(value) else value
 
 
