@@ -53,6 +53,7 @@ def connect(settings: ServerSettings, token: str | None = None) -> Client:
         settings.ca_file,
         settings.client_certificate,
         settings.client_key,
+        settings.proxy,
     )
     auth: Auth | None = None
     if token is not None:

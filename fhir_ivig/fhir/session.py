@@ -20,17 +20,22 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *sizes: Any, **rest: Any) -> None:
         super().init_poolmanager(*sizes, **rest, ssl_context=self._context)
 
+    def proxy_manager_for(self, proxy: str, **rest: Any) -> Any:
+        return super().proxy_manager_for(proxy, **rest, ssl_context=self._context)
+
     def cert_verify(self, *given: Any) -> None:
         """Nothing to add: the context knows whom to trust, and whom it shows."""
 
 
-def new_session(context: ssl.SSLContext | None) -> Session:
+def new_session(context: ssl.SSLContext | None, proxy: str | None = None) -> Session:
     """A session without proxies, passwords, cookies or headers that nobody asked for: for https with a
-    `context`, for nothing but http without one."""
+    `context` (through the `proxy`, encrypted from end to end), for nothing but http without one."""
     session = Session()
     session.trust_env = False
     session.headers.clear()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # they would go to every port of a host
+    if proxy:
+        session.proxies = {"https": proxy}
     if context:
         session.mount("https://", _Adapter(context))
     else:

@@ -10,6 +10,7 @@
 | ca_file            | PEM file of certificates to trust in place of the system's                              |
 | client_certificate, client_key | PEM files of a certificate of our own and its key                           |
 | insecure_http      | yes: http also to another machine                                                       |
+| proxy              | an HTTP proxy that https goes through, such as http://proxy.example.org:3128            |
 | bulk_origins       | origins other than the server's own from which bulk files may be fetched                |
 | bundle             | batch or transaction                                                                    |
 | strategy           | client-id, conditional-create or search-create                                          |
@@ -49,8 +50,8 @@ LIMITS = {  # name -> (least, most)
 PATHS = ("ca_file", "client_certificate", "client_key")
 FLAGS = ("strict", "gzip_requests", "search_by_get", "lower_case_paths")
 KEYS = (
-    "base", "preset", "auth", "headers", "parameters", *PATHS, "insecure_http", "bulk_origins", "bundle", "strategy",
-    "limits", *FLAGS,
+    "base", "preset", "auth", "headers", "parameters", *PATHS, "insecure_http", "proxy", "bulk_origins", "bundle",
+    "strategy", "limits", *FLAGS,
 )  # fmt: skip
 
 
@@ -70,6 +71,7 @@ class ServerSettings:
     client_certificate: Path | None = None
     client_key: Path | None = None
     insecure_http: bool = False
+    proxy: str | None = None
     bulk_origins: tuple[str, ...] = ()
     bundle: str = "batch"
     strategy: str = "search-create"
@@ -101,6 +103,7 @@ def read_server(node: Node, file: Path) -> ServerSettings:
         "auth": lambda child: _auth(child, folder, shape),
         "headers": lambda child: _headers(child, folder, shape),
         "parameters": lambda child: shape.pairs(child, "parameters"),
+        "proxy": lambda child: _origin(child, "proxy", shape),
         "bulk_origins": lambda child: _origins(child, "bulk_origins", shape),
         "bundle": lambda child: shape.choice(child, "bundle", BUNDLES),
         "strategy": lambda child: shape.choice(child, "strategy", STRATEGIES),
@@ -209,8 +212,12 @@ def _header(name: str, node: Node, folder: Path, shape: Shape) -> str | Secret:
 
 
 def _origins(node: Node, name: str, shape: Shape) -> tuple[str, ...]:
-    origins = shape.texts(node, name)
-    for origin in origins:
-        if not is_origin(origin):
-            shape.refuse(node, f"{name}: `{origin}` is no origin such as https://files.example.org (no path).")
-    return origins
+    return tuple(_origin(child, name, shape) for child in shape.items(node, name))
+
+
+def _origin(node: Node, name: str, shape: Shape) -> str:
+    origin = shape.text(node, name)
+    if origin and not is_origin(origin):
+        shown = "it" if "@" in origin else f"`{origin}`"  # there a password may stand
+        shape.refuse(node, f"{name}: {shown} is no origin such as https://files.example.org (no path, no user).")
+    return origin

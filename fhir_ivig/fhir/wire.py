@@ -55,7 +55,7 @@ class Wire:
     """Connections to servers, a session for each thread. Timeouts are seconds: to connect, and between two bytes.
 
     `ca_file` holds the certificates to trust in place of the system's; `certificate` and `key` are the client's own
-    (PEM). IssueError when these cannot be read.
+    (PEM), `proxy` the address of one that https goes through. IssueError when these cannot be read.
     """
 
     def __init__(
@@ -64,10 +64,11 @@ class Wire:
         ca_file: Path | None = None,
         certificate: Path | None = None,
         key: Path | None = None,
+        proxy: str | None = None,
     ) -> None:
         # At DEBUG it logs every URL, and the next links of some servers hold what was searched for.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
-        self._timeout, self._files, self._own = timeout, (ca_file, certificate, key), local()
+        self._timeout, self._files, self._proxy, self._own = timeout, (ca_file, certificate, key), proxy, local()
         if ca_file or certificate:
             _ = self._context  # what is wrong with them is told before anything is asked
 
@@ -81,7 +82,7 @@ class Wire:
 
         scheme, own = urlsplit(url).scheme, vars(self._own)
         if scheme not in own:
-            own[scheme] = new_session(self._context if scheme == "https" else None)
+            own[scheme] = new_session(self._context if scheme == "https" else None, self._proxy)
         session: Session = own[scheme]
         return session
 
@@ -172,6 +173,9 @@ def _told(place: str) -> Iterator[None]:
         raise BusyError(_late(place), sent=False) from None
     except (told.Timeout, wrong.TimeoutError):
         raise BusyError(_late(place)) from None
+    except told.ProxyError:
+        text = f"the proxy on the way to {place} cannot be reached or did not let us through: is it the right one?"
+        raise BusyError(Issue("fatal", "transient", text), sent=False) from None
     except told.ConnectionError as error:
         reason = getattr(error.args[0] if error.args else None, "reason", None)
         raise BusyError(lost, sent=not isinstance(reason, wrong.NewConnectionError)) from None

@@ -8,12 +8,14 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fhir_ivig.fhir import retry
+from fhir_ivig.fhir.auth import Bearer
 from fhir_ivig.fhir.body import json_body
 from fhir_ivig.fhir.client import Client, Reply, UnansweredError
 from fhir_ivig.fhir.gate import Gate
@@ -201,6 +203,7 @@ def test_certificates(tls: str, certificates: Path) -> None:
     ca, own = certificates / "ca.pem", certificates / "client.pem"
     trusted = Wire(ca_file=ca, certificate=own)
     assert Client(Transport(Gate.of(tls), trusted)).capability()
+    assert len(trusted._context.get_ca_certs()) == 1  # in place of the system's
     with pytest.raises(IssueError, match="not trusted"):
         Client(tls).capability()
     with pytest.raises(IssueError, match=r"not trusted|broke off"):
@@ -211,6 +214,56 @@ def test_no_certificates_are_read_for_http(scripted: Any, monkeypatch: pytest.Mo
     server = scripted([{"body": GOOD.decode()}])
     monkeypatch.setattr(ssl, "create_default_context", None)
     assert Client(server.base).capability()
+
+
+@pytest.fixture
+def proxy() -> Iterator[tuple[str, list[bytes]]]:
+    """The address of a proxy that makes tunnels, and what it was asked for before each."""
+    listening, heads = socket.create_server(("127.0.0.1", 0)), list[bytes]()
+
+    def pipe(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := source.recv(1 << 16):
+                target.sendall(piece)
+        target.close()
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listening.accept()
+                heads.append(client.recv(1 << 16))
+                host, _, port = heads[-1].split()[1].decode().partition(":")
+                server = socket.create_connection((host, int(port)))
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                for ends in ((client, server), (server, client)):
+                    threading.Thread(target=pipe, args=ends, daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}", heads
+    listening.close()
+
+
+def test_through_a_proxy(tls: str, certificates: Path, proxy: tuple[str, list[bytes]]) -> None:
+    """It makes a tunnel and gets nothing of what goes through; who is at its end is verified all the same."""
+    address, heads = proxy
+    ca, own = certificates / "ca.pem", certificates / "client.pem"
+    wire = Wire(ca_file=ca, certificate=own, proxy=address)
+    client = Client(Transport(Gate.of(tls), wire, Bearer(lambda: "canary"), {"x-partner": "canary"}))
+    assert client.capability()
+    assert len(heads) == 1
+    assert heads[0].startswith(b"CONNECT " + tls.removeprefix("https://").removesuffix("/fhir").encode())
+    assert b"canary" not in heads[0]
+    with pytest.raises(IssueError, match="not trusted"):
+        Client(Transport(Gate.of(tls), Wire(certificate=own, proxy=address))).capability()
+    assert len(heads) == 2
+
+
+def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "ATTEMPTS", 1)
+    client = Client(Transport(Gate.of("https://hospital.example.org/fhir"), Wire(proxy="http://127.0.0.1:9")))
+    with pytest.raises(UnansweredError, match="the proxy on the way") as raised:
+        client.capability()
+    assert not raised.value.sent
 
 
 def test_a_key_that_others_may_read(certificates: Path, tmp_path: Path) -> None:
