@@ -178,7 +178,7 @@ def test_command(sekmet_url: str) -> None:
 def test_command_with_a_file(sekmet_url: str, tmp_path: Path) -> None:
     file = tmp_path / "server.yaml"
     file.write_text(f"base: {sekmet_url}\nstrategy: search-create\n")
-    assert "strategy  search-create (stated in server.yaml)" in run(str(file)).stdout
+    assert "strategy  search-create (stated by you)" in run(str(file)).stdout
     file.write_text(f"base: {sekmet_url}\nstrategy: some\n")
     shown = run(str(file), "--json")
     assert shown.exit_code == 3
