@@ -30,8 +30,8 @@ ALONE = ("at_least", "above", "at_most", "below")  # need no value before
 # Definitions of worsening in the language of judge.py, items of the core set in place of measures. `proderm` is what
 # ProDERM called deterioration, confirmed where it was there at two consecutive visits: physician's global worse by 2
 # cm (of 10) or more and MMT-8 by 20 % or more, or extramuscular activity by 2 cm or more, or three of the five core
-# set measures without enzymes by 30 % or more (Arthritis Res Ther 2023, figure 1, doi:10.1186/s13075-023-03232-2). That
-# these percents are of the baseline value is our reading.
+# set measures without enzymes by 30 % or more. Source: Arthritis Res Ther 2023, doi:10.1186/s13075-023-03232-2,
+# figure 1. That these percents are of the baseline value is our reading.
 WORSENING: dict[str, Any] = {
     "proderm": {
         "any": [
