@@ -12,16 +12,23 @@ import pyarrow as pa
 from fhir_ivig.endpoints.arguments import arguments, plan
 from fhir_ivig.endpoints.core_set import read_core_set
 from fhir_ivig.endpoints.definition import FILE, Definition, Population, define, fault
+from fhir_ivig.endpoints.kinds.change_over_visits import change_over_visits
 from fhir_ivig.endpoints.kinds.count import count
 from fhir_ivig.endpoints.kinds.count_courses import count_courses
+from fhir_ivig.endpoints.kinds.crossover import crossover
 from fhir_ivig.endpoints.kinds.dose_reduction import dose_reduction
+from fhir_ivig.endpoints.kinds.event_rate import event_rate
 from fhir_ivig.endpoints.kinds.events_per_course import events_per_course
 from fhir_ivig.endpoints.kinds.exposure import exposure
+from fhir_ivig.endpoints.kinds.group_change import group_change
 from fhir_ivig.endpoints.kinds.improvement_score import improvement_score
 from fhir_ivig.endpoints.kinds.paired_change import paired_change
+from fhir_ivig.endpoints.kinds.proportion import proportion, proportion_difference
 from fhir_ivig.endpoints.kinds.responder_rule import responder_rule
 from fhir_ivig.endpoints.kinds.responders import responders
 from fhir_ivig.endpoints.kinds.steroid_resistance import steroid_resistance
+from fhir_ivig.endpoints.kinds.time_to_event import time_to_event
+from fhir_ivig.endpoints.multiplicity import adjusted
 from fhir_ivig.endpoints.quantities import agrees, decimal
 from fhir_ivig.endpoints.result import NotEvaluableError, Result
 from fhir_ivig.endpoints.tables import Tables
@@ -41,6 +48,13 @@ KINDS: dict[str, Callable[..., Iterator[Any]]] = {
     "steroid_resistance": steroid_resistance,
     "improvement_score": improvement_score,
     "responder_rule": responder_rule,
+    "proportion": proportion,
+    "proportion_difference": proportion_difference,
+    "group_change": group_change,
+    "crossover": crossover,
+    "change_over_visits": change_over_visits,
+    "time_to_event": time_to_event,
+    "event_rate": event_rate,
 }
 
 
@@ -71,6 +85,15 @@ def compute(
                 results.append(found)
             else:
                 issues.append(found)
+    named: dict[str, list[Result]] = {}
+    for result in results:
+        for name in {*_names(result), *([] if result.subject else [result.statistic])}:
+            named.setdefault(f"{result.endpoint}.{name}", []).append(result)
+    for p in adjusted(study.get("multiplicity", {}), named):
+        if isinstance(p, Result):
+            results.append(p)
+        else:
+            issues.append(p)
     return results, list(dict.fromkeys(issues))
 
 

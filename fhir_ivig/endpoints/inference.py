@@ -42,7 +42,7 @@ def paired_t(differences: Sequence[Decimal], statistic: str = "mean_difference")
     if not (all(map(isfinite, (low, high, p))) and error > 0):
         said = "Not evaluable: interval and test, because the differences are too nearly equal."
         return replace(found, warnings=(said,))
-    return replace(found, low=_decimal(low), high=_decimal(high), level=LEVEL, p=p, sidedness="two-sided")
+    return replace(found, low=as_decimal(low), high=as_decimal(high), level=LEVEL, p=p, sidedness="two-sided")
 
 
 def signed_rank(differences: Sequence[Decimal]) -> Result:
@@ -60,7 +60,7 @@ def signed_rank(differences: Sequence[Decimal]) -> Result:
         return Result(statistic=statistic, warnings=(f"Not evaluable: {why}.",))
     import numpy as np
 
-    scaled = _integers(differences)[0]
+    scaled = integers(differences)[0]
     _, place, count = np.unique(np.abs(scaled), return_inverse=True, return_counts=True)
     doubled = (2 * np.cumsum(count) - count + 1)[place]  # twice the mean rank, so that it is whole
     ranks, positive = doubled[scaled != 0], scaled[scaled != 0] > 0
@@ -92,7 +92,7 @@ def hodges_lehmann(differences: Sequence[Decimal]) -> Result:
         return Result(statistic="hodges_lehmann", method=method, warnings=(f"Not evaluable: n is {pairs}.",))
     import numpy as np
 
-    scaled, exponent = _integers(differences)
+    scaled, exponent = integers(differences)
     scaled = np.sort(scaled)
     walsh = pairs * (pairs + 1) // 2
 
@@ -131,19 +131,26 @@ def proportion(hits: int, of: int) -> Result:
         statistic="percent",
         estimate=Decimal(100 * hits) / of,
         unit="%",
-        low=_decimal(100 * low),
-        high=_decimal(100 * high),
+        low=as_decimal(100 * low),
+        high=as_decimal(100 * high),
         level=LEVEL,
         sidedness="two-sided",
         method=f"Clopper-Pearson interval (scipy {scipy.__version__})",
     )
 
 
-def _decimal(number: float) -> Decimal:
+def as_decimal(number: float) -> Decimal:
+    """A computed number, to the digits that a float has."""
     return Decimal(repr(float(number)))
 
 
-def _integers(numbers: Sequence[Decimal]) -> tuple[Any, int]:
+def between(result: Result, low: Decimal | float, high: Decimal | float) -> Result:
+    """The result with a two-sided interval of LEVEL."""
+    ends = [end if isinstance(end, Decimal) else as_decimal(end) for end in (low, high)]
+    return replace(result, low=ends[0], high=ends[1], level=LEVEL, sidedness="two-sided")
+
+
+def integers(numbers: Sequence[Decimal]) -> tuple[Any, int]:
     """The numbers as whole multiples of a power of ten, and that power: equal numbers stay equal, sums are exact."""
     return (numbers if isinstance(numbers, Numbers) else Numbers(numbers)).whole
 

@@ -19,6 +19,7 @@
 | core_set     | which measures are the core set of myositis; passed on as it stands                     |
 | populations  | who is counted; passed on as it stands                                                  |
 | endpoints    | what is asked; passed on as it stands                                                   |
+| multiplicity | which of their p-values are adjusted together; passed on as it stands                   |
 | references   | a list of `{text, doi}`: the papers that a report names                                  |
 | dictionary   | further tables and columns, in the shape of `dictionary.yaml`                           |
 | server       | the FHIR server that it is sent to and pulled from; passed on as it stands              |
@@ -41,7 +42,7 @@ from fhir_ivig.yamltext import Node, load, plain
 REQUIRED = ("study", "title", "status", "base", "fhir_version")
 KEYS = (
     *REQUIRED, "parameters", "mappings", "visits", "measures", "core_set", "tables", "populations",
-    "endpoints", "references", "dictionary", "server",
+    "endpoints", "multiplicity", "references", "dictionary", "server",
 )  # fmt: skip
 BASE = (
     r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~%+:-]+)*"
@@ -89,6 +90,7 @@ class Study:
     core_set: Mapping[str, Any]
     populations: Mapping[str, Any]
     endpoints: Mapping[str, Any]
+    multiplicity: Mapping[str, Any]
     references: tuple[Mapping[str, str], ...]
     dictionary: Mapping[str, Table]
     server: Node | None = None
@@ -129,6 +131,7 @@ class Study:
             core_set=_untouched(node["core_set"], "core_set", shape),
             populations=_untouched(node["populations"], "populations", shape),
             endpoints=_untouched(node["endpoints"], "endpoints", shape),
+            multiplicity=_untouched(node["multiplicity"], "multiplicity", shape),
             references=_references(given["references"], shape) if "references" in given else (),
             dictionary=tables,
             server=given.get("server"),

@@ -14,6 +14,8 @@ from fhir_ivig.endpoints.result import Result, as_dict, to_frame
 
 # Kinds that the sample after Hara 2003 has nothing for: it reports no patient global, HAQ or extramuscular measure.
 OTHER_SAMPLES = {"improvement_score", "responder_rule"}
+OTHER_SAMPLES |= {"proportion", "proportion_difference", "group_change", "crossover", "change_over_visits"}  # arms
+OTHER_SAMPLES |= {"time_to_event", "event_rate"}
 STEROID = {"medication": "steroid", "unit": "mg/d"}
 CHANGE = {"kind": "paired_change", "population": "treated", "measure": "MMT", "from": "base", "to": "end"}
 RESISTANCE = {"kind": "steroid_resistance", "dose_above": "50", "weeks_above": "4", "measure": "MMT", **STEROID}

@@ -1,0 +1,121 @@
+"""Days until something happens, with those to whom it has not happened yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from fhir_ivig.endpoints.arms import groups
+from fhir_ivig.endpoints.definition import Population, Visit
+from fhir_ivig.endpoints.infusions import first_infusions
+from fhir_ivig.endpoints.occurrences import Occurrences, occurrences
+from fhir_ivig.endpoints.result import NotEvaluableError, Result, left_out, named
+from fhir_ivig.endpoints.survival import Time, log_rank, median_time, survival_at
+from fhir_ivig.endpoints.tables import Row, Tables, references
+from fhir_ivig.issue import Issue
+
+
+@dataclass(slots=True)
+class Followed:
+    """The time of each subject with the rows that say it, every other's reason, and whose event came too late."""
+
+    times: dict[str, Time] = field(default_factory=dict)
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    late: list[str] = field(default_factory=list)
+
+
+def time_to_event(
+    tables: Tables,
+    population: Population,
+    event: Mapping[str, Any],
+    censored: Mapping[str, Any],
+    arms: tuple[Population, ...] = (),
+    start: Mapping[str, Any] | None = None,
+    at: tuple[Visit, ...] = (),
+) -> Iterator[Result | Issue]:
+    """`events`, `median` in days and `survival` at the target day of each visit of `at`, of all or of each arm; with
+    arms `log_rank`.
+
+    `event`, `censored` and `start` are `{table, where, date}` (occurrences.py). Days run from the first row of
+    `start`, by default from the first infusion given; to the first event on or after that day; without one, to the
+    last row of `censored`. An event after that is not counted, with a warning.
+    """
+    split = groups(population, arms, least=2 if arms else 0)
+    for visit in at:
+        if visit.day is None:
+            raise NotEvaluableError(f"visit {visit.name} has no target day")
+    parts = {"event": event, "censored": censored} | ({"start": start} if start else {})
+    found = {name: occurrences(tables, population.subjects, entry, name) for name, entry in parts.items()}
+    for each in found.values():
+        yield from each.issues
+    if any(issue.file is None for each in found.values() for issue in each.issues):
+        return
+    if start:
+        starts = {subject: days[0].day for subject, days in found["start"].days.items() if days}
+        reasons = {one: found["start"].reasons.get(one, "no start") for one in population.subjects - starts.keys()}
+    else:
+        first = first_infusions(tables, population.subjects)
+        yield from first.issues
+        starts = {one: day for one in population.subjects if (day := first.day(one))}
+        unknown = "the first infusion is not known to the day"
+        reasons = {one: first.reasons.get(one, unknown) for one in population.subjects - starts.keys()}
+    followed = _follow(starts, reasons, found["event"], found["censored"])
+    for arm in split:
+        for result in _of(followed, arm, at):
+            yield replace(result, arm=arm.label if arms else None)
+    if arms:
+        every = [[followed.times[one] for one in sorted(arm.subjects & followed.times.keys())] for arm in split]
+        test = replace(log_rank(every), arm=" - ".join(arm.label for arm in split))
+        yield _told(test, followed, population)
+
+
+def _follow(
+    starts: Mapping[str, date], reasons: dict[str, str], event: Occurrences, censored: Occurrences
+) -> Followed:
+    found = Followed(reasons=reasons)
+    for subject, begin in sorted(starts.items()):
+        if why := event.reasons.get(subject) or censored.reasons.get(subject):
+            found.reasons[subject] = why
+            continue
+        came = [each for each in event.days.get(subject, []) if each.day >= begin]
+        last = censored.days.get(subject, [])[-1:]
+        if came and (not last or came[0].day <= last[0].day):
+            end, happened = came[0], True
+        elif last and last[0].day >= begin:
+            end, happened = last[0], False
+            found.late += [subject] if came else []
+        else:
+            found.reasons[subject] = "no event, and not known how long followed"
+            continue
+        found.times[subject] = Time((end.day - begin).days, happened)
+        found.rows[subject] = [end.row]
+    return found
+
+
+def _of(followed: Followed, arm: Population, at: Sequence[Visit]) -> Iterator[Result]:
+    times = [followed.times[subject] for subject in sorted(arm.subjects & followed.times.keys())]
+    events = Decimal(sum(time.event for time in times))
+    for result in [
+        Result(statistic="events", estimate=events, unit="subjects"),
+        median_time(times),
+        *(replace(survival_at(times, visit.day or 0), time_point=visit.name) for visit in at),
+    ]:
+        yield _told(result, followed, arm)
+
+
+def _told(result: Result, followed: Followed, arm: Population) -> Result:
+    reasons = {subject: why for subject, why in followed.reasons.items() if subject in arm.subjects}
+    counted = arm.subjects & followed.times.keys()
+    late = arm.subjects & set(followed.late)
+    said = (f"An event after the end of follow-up, not counted: {named(late)}.",) if late else ()
+    return replace(
+        result,
+        n=len(counted),
+        missing=len(reasons),
+        warnings=result.warnings + said + left_out(reasons),
+        resources=references(row for subject in counted for row in followed.rows[subject]),
+    )
