@@ -18,13 +18,14 @@ COLUMNS = 4  # populations side by side
 
 
 def baseline(material: Material) -> Sheet | None:
-    """Number, age, sex, diagnosis, and each measure at the baseline visit, in each population that is no part of
-    another by outcome (has no `of`); None where there is no such population."""
+    """Number, age, sex, diagnosis, and each measure at the baseline visit, in each arm and each population that is
+    no part of another (has no `of`); None where there is no such population."""
     given = material.study.get("populations", {})
+    arms = {arm for entry in material.endpoints().values() for arm in _words(entry.get("arms"))}
     populations = [
         population
         for name, population in material.definition.populations.items()
-        if "of" not in given.get(name, {}) and not population.why and population.subjects
+        if (name in arms or "of" not in given.get(name, {})) and population.subjects and population.courses is None
     ][:COLUMNS]
     visit = _visit(material)
     if not populations:
@@ -36,6 +37,10 @@ def baseline(material: Material) -> Sheet | None:
     note = "Numbers are n (%) or mean \N{PLUS-MINUS SIGN} standard deviation (least to greatest)."
     note += f" Measures at {visit.name}." if visit else ""
     return Sheet("Subjects before treatment", heads, rows, numbers=tuple(range(1, len(heads))), note=note)
+
+
+def _words(value: object) -> list[str]:
+    return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
 
 
 def _visit(material: Material) -> Visit | None:

@@ -12,6 +12,7 @@ from fhir_ivig.report.figures.figure import Figure
 from fhir_ivig.report.figures.flow import flow
 from fhir_ivig.report.figures.forest import forest
 from fhir_ivig.report.figures.lines import lines
+from fhir_ivig.report.figures.percents import percents
 from fhir_ivig.report.figures.responders import responders
 from fhir_ivig.report.figures.slopes import Pairs, slopes
 from fhir_ivig.report.figures.swimmer import swimmer
@@ -66,6 +67,7 @@ def draw(material: Material, clock: Clock, progress: Callable[..., None]) -> Fig
 
     attempt(found.flow, "the flow of subjects", lambda: [flow(steps(material))])
     attempt(found.responders, "responders", lambda: map(responders, gather.responses(material)))
+    attempt(found.responders, "percentages", lambda: [percents(gather.percentages(material))])
     attempt(found.lines, "measures over time", lambda: map(lines, measured))
     attempt(found.slopes, "paired changes", lambda: map(slopes, compared))
     attempt(found.changes, "standardised changes", lambda: [forest(gather.changes(material, compared), STANDARDISED)])

@@ -17,7 +17,7 @@ class Line:
     """One statistic: its cells as text, `mark` being equal, differs, ours or empty."""
 
     name: str
-    time_point: str
+    time_point: str  # with the arm before it
     n: str
     missing: str
     ours: str
@@ -61,7 +61,7 @@ def _line(result: Result, compared: bool) -> Line:
     evaluable = result.estimate is not None
     return Line(
         name=words.statistic(result.statistic),
-        time_point=result.time_point or "",
+        time_point=", ".join(filter(None, (result.arm, result.time_point))),
         n="" if result.n is None else f"{result.n:,}",
         missing=f"{result.missing:,}" if result.missing else "",
         ours=words.estimate(result),

@@ -15,6 +15,7 @@ from fhir_ivig.report import words
 from fhir_ivig.report.figures.doses import Course, Given, Span
 from fhir_ivig.report.figures.figure import source
 from fhir_ivig.report.figures.forest import Change
+from fhir_ivig.report.figures.percents import Percent
 from fhir_ivig.report.figures.responders import Grade, Response
 from fhir_ivig.report.figures.slopes import Pair, Pairs
 from fhir_ivig.report.figures.swimmer import LEAVERS, Happening, Lane
@@ -145,6 +146,21 @@ def responses(material: Material) -> Iterator[Response]:
             said,
             sorted(grades, key=lambda grade: (not grade.response, -grade.count, grade.word)),
         )
+
+
+def percentages(material: Material) -> list[Percent]:
+    """Every percentage with an interval between 0 and 100, in the order of the endpoints."""
+    found = []
+    for one in material.results:
+        if one.subject is None and one.unit == "%" and one.estimate is not None and one.low is not None and one.high:
+            ends = (float(one.estimate), float(one.low), float(one.high))
+            what = "" if one.statistic == "percent" else one.statistic.replace("_percent", "").replace("_", " ")
+            line = ", ".join(filter(None, (one.arm or one.population, what)))
+            head = ", ".join(filter(None, (one.label, one.time_point)))
+            if min(ends) >= 0 and max(ends) <= 100:
+                said = f"{words.estimate(one)} % ({words.interval(one)})"
+                found.append(Percent(head, line, one.n or 0, *ends, said))
+    return found
 
 
 def _result(material: Material, endpoint: str, statistic: str) -> Result | None:

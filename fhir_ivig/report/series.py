@@ -87,11 +87,13 @@ def everyone(material: Material) -> frozenset[str]:
 def groups_of(material: Material, measure: str) -> list[Population]:
     """The arms or else the population in which the study's first endpoint on a measure asks for it.
 
-    Where no endpoint does, the first population of the study.
+    Where no endpoint does, the arms of any endpoint, else the first population of the study.
     """
     known = material.definition.populations
     asked = [entry for entry in material.endpoints().values() if entry.get("measure") == measure]
-    for names in [*map(_arms, asked), *([entry.get("population")] for entry in asked), list(known)[:1]]:
+    anywhere = map(_arms, material.endpoints().values())
+    own = ([entry.get("population")] for entry in asked)
+    for names in [*map(_arms, asked), *own, *anywhere, list(known)[:1]]:
         found = [known[name] for name in names if isinstance(name, str) and name in known]
         if found and all(group.subjects for group in found):
             return found

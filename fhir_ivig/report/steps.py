@@ -1,38 +1,36 @@
-"""The flow of subjects through a study's populations, and why each who is not in one is not."""
+"""The flow of subjects (and courses) through a study's populations, as a figure draws it."""
 
 from __future__ import annotations
 
-from fhir_ivig.endpoints.result import NotEvaluableError
+from fhir_ivig.endpoints.populations import flow
 from fhir_ivig.report.figures.flow import Step
 from fhir_ivig.report.material import Material
 from fhir_ivig.report.series import everyone
 
-UNKNOWN = "no reason on record, the rule does not hold"
-
 
 def steps(material: Material) -> list[Step]:
-    """Everybody, then each population under the smallest one above it in the study file that holds all of it.
+    """Everybody, then each population under the one that it is a part of, with why others are not in it.
 
-    The reason is that of the table `dispositions`.
+    A population of which the study file does not say what it is a part of stands under the smallest one above that
+    holds all of it.
     """
     everybody = everyone(material)
-    reasons = _reasons(material)
-    found = [Step("In the study", len(everybody), None, {})]
+    found = [Step("In the study", len(everybody), "subject", None, {})]
     members = [everybody]
-    for population in material.definition.populations.values():
-        holding = [place for place, above in enumerate(members) if population.subjects <= above]
-        above = min(reversed(holding), key=lambda place: len(members[place]), default=0)
+    places: dict[str | None, int] = {None: 0}
+    for one in flow(material.definition.populations, material.tables):
+        if one.why:
+            continue
+        own = frozenset(one.included)
+        above = places.get(one.parent, 0)
+        if one.parent is None and one.by == "subject":
+            holding = [place for place, step in enumerate(found) if step.by == "subject" and own <= members[place]]
+            above = min(reversed(holding), key=lambda place: len(members[place]), default=0)
         without: dict[str, list[str]] = {}
-        for subject in sorted(members[above] - population.subjects):
-            without.setdefault(reasons.get(subject, UNKNOWN), []).append(subject)
-        found.append(Step(population.label, len(population.subjects), above, without))
-        members.append(population.subjects)
+        for member, reason in one.excluded.items():
+            if found[above].by != one.by or member in members[above]:
+                without.setdefault(reason, []).append(member)
+        places[one.population] = len(found)
+        found.append(Step(one.label, len(own), one.by, above, without))
+        members.append(own)
     return found
-
-
-def _reasons(material: Material) -> dict[str, str]:
-    try:
-        rows = material.tables.rows("dispositions", ("reason",))
-    except NotEvaluableError:
-        return {}
-    return {row.subject: reason for row in rows if (reason := row["reason"])}

@@ -6,7 +6,7 @@ import pytest
 
 from fhir_ivig.report.figures.palette import PAINTS
 
-TEXT = ("text", "strong", "soft", "mean-text", "limit-text", "event-text")
+TEXT = ("text", "strong", "soft", "mean-text", "mean-2-text", "mean-3-text", "limit-text", "event-text")
 LINES = ("axis", "mean", "mean-2", "mean-3", "worse", "limit-line", "event", "serious", "interval", "zero")
 BACKS = (("#ffffff", "#14181d"), ("#f1f4f7", "#1f262e"))  # the page, a window
 

@@ -25,6 +25,7 @@ def test_sample_has_every_figure() -> None:
         [
             "flow",
             "forest",
+            "percents",
             "responders-improved",
             "swimmer",
             "doses-prednisolone",

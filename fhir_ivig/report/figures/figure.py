@@ -10,7 +10,7 @@ from typing import TypeVar
 from fhir_ivig.endpoints.tables import Row
 from fhir_ivig.report.sheet import Sheet
 
-LINES = 60  # subjects drawn one by one in a figure of lines
+LINES = 40  # subjects drawn one by one in a figure of lines
 LANES = 30  # subjects drawn in a figure that gives each a lane
 
 _T = TypeVar("_T")

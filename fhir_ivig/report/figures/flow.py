@@ -15,11 +15,12 @@ REASONS = 4  # printed beside a box; all are in the figure's table
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A population: its label and size, the step above it (None: the first), and who of that one is not in this:
-    reason -> subjects."""
+    """A population: its label and size, subjects or courses, the step above it (None: the first), and who of that
+    one is not in this: reason -> who."""
 
     label: str
     size: int
+    by: str
     above: int | None
     without: dict[str, list[str]]
 
@@ -70,7 +71,11 @@ def _box(step: Step, x: float, y: float, width: float) -> list[str]:
     first = y + (17 if len(label) > 1 else 24)
     pieces = [svg.rectangle(x - width / 2, y, width, HIGH, "box", f"{step.label}: {step.size:,}", 4)]
     pieces += [svg.text((x, first + 16 * row), said, "strong", "middle") for row, said in enumerate(label)]
-    return [*pieces, svg.text((x, first + 16 * len(label) + 1), f"n = {step.size:,}", "text", "middle")]
+    return [*pieces, svg.text((x, first + 16 * len(label) + 1), _size(step), "text", "middle")]
+
+
+def _size(step: Step) -> str:
+    return f"n = {step.size:,}" + (" courses" if step.by == "course" else "")
 
 
 def _aside(step: Step, middle: float) -> list[str]:
@@ -102,4 +107,4 @@ def _sheet(steps: Sequence[Step]) -> Sheet:
         for reason, subjects in sorted(step.without.items()):
             listed = ", ".join(subjects[:50]) + (f" and {len(subjects) - 50} more" if len(subjects) > 50 else "")
             rows.append((step.label, "", f"{len(subjects)}", reason, listed))
-    return Sheet("Flow of subjects", ("Population", "n", "Not in it", "Reason", "Subjects"), rows, numbers=(1, 2))
+    return Sheet("Flow of subjects", ("Population", "n", "Not in it", "Reason", "Who"), rows, numbers=(1, 2))

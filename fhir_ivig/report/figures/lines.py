@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 560, 350
 LEFT, RIGHT, TOP, BOTTOM = 58, 478, 26, 272
 NAMED = 14  # subjects whose lines have room for a name
 MEANS = ("mean", "mean-2", "mean-3")
+BANDS = ("inner-band", "band-2", "band-3")
 
 
 def lines(series: Series) -> Figure | None:
@@ -26,7 +27,13 @@ def lines(series: Series) -> Figure | None:
     limits = sorted({value.limit for value in every if value.limit is not None})
     log = series.log
     amounts = [float(value.amount) for value in every] + ([float(limit) for limit in limits] if log else [])
-    up = around(amounts, BOTTOM, TOP, log=log, zero=not log and series.measure.scale_max is not None)
+    up = around(
+        amounts,
+        BOTTOM,
+        TOP,
+        log=log,
+        zero=not log and 2 * min(amounts) < max(amounts) and series.measure.scale_max is not None,
+    )
     ends = [value.day for value in every] + [visit.day or 0 for visit in series.visits]
     for visit in series.visits:
         ends += series.windows.get(visit.name, ())
@@ -63,12 +70,15 @@ def _limit(low: float, high: float, up: Scale, unit: str) -> list[str]:
 
 
 def _bands(series: Series, across: Scale, up: Scale) -> list[str]:
-    """Where 80 % and 50 % of the subjects lie: what stands for those who are not drawn."""
+    """Where 80 % and 50 % of the subjects lie, of several arms where 50 % of each do: what stands for the undrawn."""
+    wanted = [(part, 4, group) for part, group in zip(BANDS, series.groups, strict=False)]
+    if len(series.groups) == 1:
+        wanted = [("band", 10, series.groups[0]), *wanted]
     pieces = []
-    for part, share in (("band", 10), ("inner-band", 4)):
+    for part, share, group in wanted:
         cuts = []
         for visit in series.visits:
-            amounts = [float(amount) for group in series.groups for amount in series.at(visit, group)]
+            amounts = [float(amount) for amount in series.at(visit, group)]
             if len(amounts) > 1:
                 found = quantiles(amounts, n=share, method="inclusive")
                 cuts.append((across(visit.day or 0), found[0], found[-1]))
@@ -79,7 +89,8 @@ def _bands(series: Series, across: Scale, up: Scale) -> list[str]:
 
 def _subject(values: list[Value], across: Scale, up: Scale, series: Series) -> str:
     at = [(across(value.day), up(float(value.amount))) for value in values]
-    dots = [svg.dot(place, "point", tip(value, series)) for place, value in zip(at, values, strict=True)]
+    radius = 3.5 if len(series.values) <= NAMED else 2.2
+    dots = [svg.dot(place, "point", tip(value, series), radius) for place, value in zip(at, values, strict=True)]
     return svg.group(svg.polyline(at, "subject") + "".join(dots))
 
 
@@ -98,14 +109,20 @@ def _names(series: Series, up: Scale) -> list[str]:
 
 
 def _means(series: Series, across: Scale, up: Scale) -> list[str]:
-    pieces = []
+    pieces, ends = [], dict[str, float]()
     for part, group in zip(MEANS, series.groups, strict=False):
         known = [(visit, found) for visit in series.visits if (found := series.at(visit, group))]
         at = [(across(visit.day or 0), up(float(mean(found)))) for visit, found in known]
         pieces.append(svg.polyline(at, part))
+        ends |= {part: at[-1][1]} if at else {}
         for place, (visit, found) in zip(at, known, strict=True):
             said = f"Mean of {group.label} at {visit.name}: {words.short(mean(found))}, n = {len(found)}"
             pieces.append(svg.dot(place, f"{part}-point", said, 4.5))
+    if len(series.groups) > 1 and len(series.values) > NAMED:
+        labels = dict(zip(MEANS, (group.label for group in series.groups), strict=False))
+        for part, y in spread(ends, 15, TOP, BOTTOM).items():
+            said = svg.shortened(labels[part], WIDTH - RIGHT - 12, 12)
+            pieces.append(svg.text((RIGHT + 8, y + 4), said, f"{part}-text", size=12))
     return pieces
 
 
@@ -128,7 +145,8 @@ def _note(series: Series, shown: int, log: bool) -> str:
     said += ["Means are arithmetic, also on this logarithmic scale."] if log else []
     if shown < len(series.values):
         said.append(thinned(shown, len(series.values)))
-        said.append("Blue bands: the middle 50 % and 80 % of all subjects at each visit.")
+        one = len(series.groups) == 1
+        said.append(f"Coloured bands: the middle {'50 % and 80 %' if one else '50 % of each arm'} at each visit.")
     planned = sum(value.planned for values in series.values.values() for value in values)
     if planned:
         said.append(f"{words.counted(planned, 'value')} without a day of its own: drawn at the visit's target day.")

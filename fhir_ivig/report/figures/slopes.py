@@ -55,7 +55,13 @@ def slopes(found: Pairs) -> Figure | None:
     if not found.pairs:
         return None
     amounts = [float(amount) for pair in found.pairs.values() for amount in (pair.before, pair.after)]
-    up = around(amounts, BOTTOM, TOP, log=found.log and min(amounts) > 0, zero=found.measure.scale_max is not None)
+    up = around(
+        amounts,
+        BOTTOM,
+        TOP,
+        log=found.log and min(amounts) > 0,
+        zero=2 * min(amounts) < max(amounts) and found.measure.scale_max is not None,
+    )
     unit = words.unit(found.measure.unit)
     shown = sample(sorted(found.pairs), LINES)
     pieces = value_axis(up, AXIS, WIDTH - 46)
