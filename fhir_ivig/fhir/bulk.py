@@ -28,11 +28,11 @@ class File(msgspec.Struct):
 
 
 class Manifest(msgspec.Struct):
-    """What the server says it exported."""
+    """What the server says it exported. HAPI leaves `output` out where nothing was found."""
 
-    output: list[File]
     transactionTime: str = ""  # noqa: N815 (the element's name)
     requiresAccessToken: bool = True  # noqa: N815
+    output: list[File] = msgspec.field(default_factory=list)
     deleted: list[File] = msgspec.field(default_factory=list)
     error: list[File] = msgspec.field(default_factory=list)
 
@@ -47,8 +47,9 @@ def read_manifest(body: bytes) -> Manifest:
     """The manifest; IssueError if it is none, with what the server says instead."""
     said = outcome_issues(body)
     with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        if not said:
-            return msgspec.json.decode(body, type=Manifest)
+        found = msgspec.json.decode(body, type=Manifest)
+        if (found.transactionTime or found.output) and not said:
+            return found
     text = "the server's answer is no manifest of a bulk export: pull again, or without --bulk"
     raise IssueError(Issue("fatal", "structure", text), *said)
 

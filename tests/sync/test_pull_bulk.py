@@ -306,6 +306,13 @@ def test_an_outcome_in_place_of_a_file(scripted: Start, tmp_path: Path) -> None:
     assert (again.lines, again.issues, len(server.requests)) == (2, [], 6)
 
 
+def test_nothing_to_export(scripted: Start, tmp_path: Path) -> None:
+    """As HAPI says it."""
+    told = {"body": '{"transactionTime":"2024-01-01T00:00:00Z","requiresAccessToken":true,"error":[]}'}
+    found = run(scripted([accepted(), told]), tmp_path / "x")
+    assert (found.lines, found.issues, found.time) == (0, [], "2024-01-01T00:00:00Z")
+
+
 @pytest.mark.parametrize("answer", ["{}", "outcome"])
 def test_a_job_that_ends_without_a_manifest(answer: str, scripted: Start, tmp_path: Path) -> None:
     """An empty export would mean that nothing is there, or nothing changed."""
