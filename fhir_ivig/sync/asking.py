@@ -2,65 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from threading import Event, Lock
+
+import msgspec
 
 from fhir_ivig.fhir.bundle import Page
-from fhir_ivig.fhir.client import Client, RefusedError
+from fhir_ivig.fhir.client import Client, RefusedError, UnansweredError
 from fhir_ivig.fhir.folder import Folder
+from fhir_ivig.fhir.select import Test, selector
 from fhir_ivig.issue import Issue, IssueError
-from fhir_ivig.sync.receiving import Receiving, digest
+from fhir_ivig.sync.portions import Parameters, Portion, Portions, Writing
+from fhir_ivig.sync.receiving import digest
 
-Parameters = Mapping[str, str | Sequence[str]]
 UNKNOWN_PARAMETER = {400, 422, 501}  # how servers refuse a search parameter that they do not know
+_GONE = {404, 410}  # how they answer to a next link that they do not know any more
+_UNTOLD = "the server tells neither totals nor counts: whether all was received shows only in the last page"
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What one search gave: the total promised, if any, and what is wrong with its end, in words, if anything."""
-
-    total: int | None
-    flaw: str = ""
+class StoppedError(Exception):
+    """The pull has ended, and nobody waits for this search any more."""
 
 
 class Asking:
-    """Asks a server or a folder, and remembers which ways of telling totals the server has not."""
+    """Asks a server or a folder, from several threads; remembers which ways of telling totals the server has not.
+
+    What was asked and answered before, as `portions` has it, is not asked again. `on_progress` is told the resource
+    type and how many of it were received.
+    """
 
     def __init__(
-        self, store: Client | Folder, receiving: Receiving, on_progress: Callable[[str, int], None] | None
+        self,
+        store: Client | Folder,
+        portions: Portions,
+        on_progress: Callable[[str, int], None] | None = None,
     ) -> None:
-        self.store, self.receiving, self.pulled = store, receiving, receiving.pulled
-        self.on_progress = on_progress
-        self.totals = self.counts = isinstance(store, Client)
+        self.store, self.portions, self.on_progress = store, portions, on_progress
+        self.totals = self.counts = self.proves = isinstance(store, Client)
+        self.mixed: set[str] = set()  # types of which the cohort has others than those of our codes
+        self.lost = Event()  # there is no server any more
+        self.stopped = Event()  # nobody waits any more
+        self._received: Counter[str] = Counter()
+        self._lock = Lock()
 
-    def fetch(self, kind: str, parameters: Parameters, wanted: Callable[[bytes], bool] | None = None) -> Fetched:
-        """Takes the pages of one search. IssueError when the server refuses it or breaks off."""
-        matches: set[bytes] = set()
-        all_of_it: set[bytes] = set()
-        total: int | None = None
-        for page in self._pages(kind, parameters):
-            self.pulled.issues += page.issues
-            total = page.total if total is None else total
-            before = len(all_of_it)
-            for line in page.matches:
-                matches.add(digest(line))
-                if wanted is None or wanted(line):
-                    self.receiving.keep(line, kind)
-            for line in page.included:
-                all_of_it.add(digest(line))
-                self.receiving.keep(line, kind, included=True)
-            all_of_it |= matches
-            if self.on_progress:
-                self.on_progress(kind, self.pulled.received[kind])
-            if page.next is not None and len(all_of_it) == before:
-                return Fetched(total, f"the server's pages of {kind} go on without bringing anything new")
-            if page.next is not None and total is not None and len(matches) > total:
-                return Fetched(total, f"the server's pages of {kind} go on beyond the {total} that it promised")
-        if total is None:
-            total = self._count(kind, parameters)
-        if total is not None and len(matches) < total:
-            return Fetched(total, f"the server said {total} {kind} and gave {len(matches)}")
-        return Fetched(total)
+    @property
+    def issues(self) -> list[Issue]:
+        """What was found of the server on the way."""
+        untold = self.proves and not self.counts
+        return [Issue("warning", "incomplete", _UNTOLD)] if untold else []
+
+    def fetch(self, place: int, kind: str, parameters: Parameters, only: Parameters | None = None) -> Portion:
+        """The answer to one search, the pull's `place`th, of which `only` what that other search would find is taken.
+        IssueError when the server refuses it or breaks off; a flaw in its end is the portion's.
+
+        A search whose next links the server has forgotten on the way is asked once more.
+        """
+        named = parameters if only is None else {**parameters, "only": [f"{each}" for each in sorted(only.items())]}
+        wanted = None if only is None else selector(only)
+        found = self.portions.find(place, kind, named)
+        if found:
+            return found
+        for last in (False, True):
+            try:
+                with self.portions.writing(place, kind, named) as writing:
+                    self._take(kind, parameters, wanted, writing, last)
+                return writing.portion
+            except _ForgottenError:
+                continue
+        raise AssertionError  # the last time is never forgotten
+
+    def _take(self, kind: str, parameters: Parameters, wanted: Test | None, out: Writing, last: bool) -> None:
+        """The pages of one search, and how they ended."""
+        if wanted is None:
+            parameters, wanted = self._without_codes(kind, parameters)
+        taking = _Taking(kind, out, wanted, proves=self.proves)
+        try:
+            for page in self._pages(kind, parameters):
+                if self.stopped.is_set():
+                    raise StoppedError
+                taking.page(page)
+                self._tell(kind, len(page.matches))
+                if out.end.flaw:
+                    return
+        except RefusedError as refused:
+            if not taking.pages or refused.status not in _GONE:
+                raise
+            if not last:
+                raise _ForgottenError from None
+            out.end.flaw = f"the server knows its own next links of {kind} no more"
+            return
+        if out.end.total is None:
+            out.end.total = self._count(kind, parameters)
+        if out.end.total is not None and taking.matches < out.end.total:
+            out.end.flaw = f"the server said {out.end.total} {kind} and gave {taking.matches}"
+
+    def _tell(self, kind: str, more: int) -> None:
+        if self.on_progress:
+            with self._lock:
+                self._received[kind] += more
+                self.on_progress(kind, self._received[kind])
+
+    def _without_codes(self, kind: str, parameters: Parameters) -> tuple[Parameters, Test | None]:
+        """The search without its codes and a test for these, where the cohort's subjects have nothing else than what
+        is of them; else as it is. Joining codes with subjects costs some servers far more than all the rest."""
+        plain = {name: value for name, value in parameters.items() if name != "code"}
+        if not self.proves or len(plain) == len(parameters) or len(plain) < 2 or kind in self.mixed:
+            return parameters, None
+        others = {name: value for name, value in plain.items() if name != "_count"}
+        try:
+            total = next(
+                self.store.search(kind, {**others, "code:not": parameters["code"], "_summary": "count"})
+            ).total
+        except (RefusedError, UnansweredError):
+            total = None
+        if total == 0:
+            return plain, selector({"code": parameters["code"]})
+        self.mixed.add(kind)
+        return parameters, None
 
     def _pages(self, kind: str, parameters: Parameters) -> Iterator[Page]:
         """The pages, with a total on them where the server goes along; a strict one may not know how."""
@@ -92,9 +151,48 @@ class Asking:
             total = None
         if total is None:
             self.counts = False
-            text = "the server tells neither totals nor counts: whether all was received shows only in the last page"
-            self.pulled.issues.append(Issue("warning", "incomplete", text))
         return total
+
+
+class _Taking:
+    """One search under way: what came of it, each once, and what is wrong with its pages."""
+
+    def __init__(self, kind: str, out: Writing, wanted: Test | None, *, proves: bool) -> None:
+        self.kind, self.out, self.wanted, self.proves = kind, out, wanted, proves
+        self.pages = self.matches = 0
+        self._seen: set[bytes] = set()
+
+    def page(self, page: Page) -> None:
+        """Takes a page; `out.end.flaw` if there must be no further one."""
+        end, before = self.out.end, len(self._seen)
+        self.pages += 1
+        end.issues += page.issues
+        end.total = page.total if end.total is None else end.total
+        for line in page.matches:
+            new = self._is_new(line)
+            self.matches += new
+            if self.wanted is None or self.wanted(msgspec.json.decode(line)):
+                self.out.add(line)
+            else:
+                end.left_out += new
+        for line in page.included:
+            self._is_new(line)
+            self.out.add(line, included=True)
+        if page.next is not None and len(self._seen) == before:
+            end.flaw = f"the server's pages of {self.kind} go on without bringing anything new"
+        elif page.next is not None and end.total is not None and self.matches > end.total:
+            end.flaw = f"the server's pages of {self.kind} go on beyond the {end.total} that it promised"
+
+    def _is_new(self, line: bytes) -> bool:
+        """Whether the search had not brought that already; of a folder, which pages nothing, that is not noted."""
+        before = len(self._seen)
+        if self.proves:
+            self._seen.add(digest(line))
+        return len(self._seen) > before or not self.proves
+
+
+class _ForgottenError(Exception):
+    """A next link is gone, and the search may be asked once more."""
 
 
 def incomplete(flaw: str) -> IssueError:

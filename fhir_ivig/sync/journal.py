@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
 from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.sync.lease import lease
 
 FORMAT = "1"
 # sent: on its way, nobody knows; confirmed: held as sent; failed: refused; kept: theirs was taken; withdrawn: marked.
@@ -127,17 +128,12 @@ class Journal:
     def lease(self) -> Iterator[None]:
         """Keeps other pushes of this journal away until the block ends, or the process, however it does."""
         path = self.path.with_suffix(".lease")
-        with _reported(path):
-            connection = sqlite3.connect(path, isolation_level=None, timeout=0)
-        try:
-            connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            text = "Another push of this study to this target is under way: wait until it has ended."
-            raise IssueError(Issue("fatal", "lock-error", text, str(path))) from None
-        else:
+        with ExitStack() as stack:
+            with _reported(path):
+                stack.enter_context(
+                    lease(path, "Another push of this study to this target is under way: wait until it has ended.")
+                )
             yield
-        finally:
-            connection.close()
 
 
 def journal_path(folder: Path, target: str) -> Path:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import astuple
+from hashlib import blake2b
 from pathlib import Path
 
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.folder import Folder
-from fhir_ivig.fhir.server import ServerSettings
+from fhir_ivig.fhir.server import ServerSettings, server_settings
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.collection import Bound
 from fhir_ivig.mapping.identity import identifier_system
@@ -18,11 +21,12 @@ from fhir_ivig.sync.bulk import Bulk, Export
 from fhir_ivig.sync.export import bind
 from fhir_ivig.sync.incremental import deleted_since, known_from, merge
 from fhir_ivig.sync.links import Link, Linked, identifiers, links_of, read_links, resolve
+from fhir_ivig.sync.portions import Portions, kept
 from fhir_ivig.sync.pull import Known, Search, pull
 from fhir_ivig.sync.pull_bulk import pull_bulk
 from fhir_ivig.sync.receiving import Pulled
 from fhir_ivig.sync.searches import searches
-from fhir_ivig.sync.source import ask_server, open_source
+from fhir_ivig.sync.source import Server, ask_server, open_source
 from fhir_ivig.sync.tabulate import Tabulated, tabulate_into
 from fhir_ivig.sync.whole import MARKER, landing, read_manifest, whole_folder
 
@@ -66,8 +70,10 @@ def pull_study(
     """
     bound, store, export = bind(study, version), open_source(source, token), None
     read = [study.path, *([store.path] if isinstance(store, Folder) else [])]
-    with whole_folder(out, read, keep_complete=True) as part:
-        server = ask_server(store, bound.mappings.version)
+    portions = None
+    with whole_folder(out, read, keep_complete=True) as part, ExitStack() as stack:
+        settings = None if isinstance(source, Client) else server_settings(source)
+        server = ask_server(store, bound.mappings.version, settings)
         linked = _link(store, study, bound, subjects, mrns, links)
         asked = searches(
             bound, subjects=subjects, patients=linked.patients, only_patients=mrns is not None, codes=codes
@@ -82,9 +88,22 @@ def pull_study(
                 export, asked, part / "fhir", server, earlier=out / "fhir", known=known, on_progress=progress
             )
         else:
+            if isinstance(store, Client):
+                portions = stack.enter_context(kept(out.resolve().with_name(f"{out.name}.pull")))
+                portions.begin(_same(store, bound, server, asked, known), server.time)
             pulled = pull(
-                store, asked, part / "fhir", filter_here=True, known=known, server=server, on_progress=progress
+                store,
+                asked,
+                part / "fhir",
+                filter_here=True,
+                known=known,
+                server=server,
+                portions=portions,
+                on_progress=progress,
             )
+        if portions:
+            issues += portions.issues
+            issues += _kept_on(portions, pulled)
         if not pulled.received:
             raise IssueError(*issues, *pulled.issues)
         issues += pulled.issues
@@ -96,9 +115,30 @@ def pull_study(
             part, [part / "fhir"], study, bound, sort=True, issues=issues, told=linked.told, progress=progress
         )
         _finish(study, out, part, found, pulled.complete)
+        if portions and not pulled.broken_off:
+            portions.clear()  # before `out` is there: whoever is killed in between pulls anew, and gets nothing old
     if export:
         export.forget()
     return found
+
+
+def _same(
+    store: Client, bound: Bound, server: Server, asked: Sequence[Search], known: Known | None
+) -> dict[str, str]:
+    """What a pull that was broken off must have in common with one that goes on with it."""
+    since = [known.time, *sorted(known.patients)] if known else []
+    told = blake2b(json.dumps([[astuple(search) for search in asked], since]).encode(), digest_size=8)
+    return {"source": store.gate.base, "study": bound.base, **server.versions, "request": told.hexdigest()}
+
+
+def _kept_on(portions: Portions, pulled: Pulled) -> list[Issue]:
+    """What becomes of the portions of a pull that has ended too early, or has found nothing."""
+    if pulled.broken_off:
+        text = "What was received is kept there: the same command goes on with it, for a day."
+        return [Issue("information", "informational", text, str(portions.folder))]
+    if not pulled.received:
+        portions.clear()
+    return []
 
 
 def _link(

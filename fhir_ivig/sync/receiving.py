@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import msgspec
 
@@ -23,7 +23,8 @@ class Pulled:
     `received` counts the resources written, `expected` those that the server promised (its total, else its answer to
     a count query), by type; `duplicates` came again with equal content; `refused` were no resource of the type asked
     for and left out; `failed` are the types of searches that came to nothing or to an early end; `changed_only` those
-    of which only what changed was asked for. `server_time` is the instant from which a later pull must ask again.
+    of which only what changed was asked for; `broken_off` if the server was lost on the way. `server_time` is the
+    instant from which a later pull must ask again.
     `complete` is no error among the issues.
     """
 
@@ -33,6 +34,7 @@ class Pulled:
     refused: int = 0
     failed: list[str] = field(default_factory=list)
     changed_only: set[str] = field(default_factory=set)
+    broken_off: bool = False
     server_time: str | None = None
     patients: dict[str, None] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
@@ -71,7 +73,8 @@ class Receiving:
         self.folder, self.pulled = folder, pulled
         self.last_updated = ""
         self.led_to: dict[str, None] = {}  # Patients that ResearchSubjects of the cohort refer to
-        self._seen: dict[str, set[bytes]] = {}
+        self._first: dict[int, int] = {}  # 64 bits of what came under each name, and of its content
+        self._others: set[tuple[int, int]] = set()
         self._files: dict[str, IO[bytes]] = {}
 
     def close(self) -> None:
@@ -88,8 +91,8 @@ class Receiving:
             text = f"the answer to a search for {asked} holds something else, which was left out"
             pulled.issues.append(Issue("error", "structure", text))
             return
-        mark, known = digest(line), self._seen.setdefault(found.ref, set())
-        if mark in known and found.sound:
+        came = self._came(found, line)
+        if came == "the same":
             pulled.duplicates += 1
             return
         name = f"{kind}.ndjson"
@@ -101,11 +104,24 @@ class Receiving:
         if not found.sound:
             text = "the resource came without a sound id, so it cannot be told from others"
             pulled.issues.append(Issue("warning", "structure", text, file=name, row=row))
-        elif known:
+        elif came == "another":
             text = "a resource with the same id and other content came before: both were kept"
             pulled.issues.append(Issue("warning", "duplicate", text, file=name, row=row))
-        known.add(mark)
         self._note(found, line, cohort=not (included and asked == kind))
+
+    def _came(self, found: Head, line: bytes) -> Literal["nothing", "the same", "another"]:
+        """What came before under the name of a resource. One is left out only if both its numbers are known."""
+        if not found.sound:
+            return "nothing"
+        name, content = _number(found.ref.encode()), _number(line)
+        first = self._first.get(name)
+        if first is None:
+            self._first[name] = content
+            return "nothing"
+        if first == content or (name, content) in self._others:
+            return "the same"
+        self._others.add((name, content))
+        return "another"
 
     def _note(self, found: Head, line: bytes, cohort: bool) -> None:
         """What a resource tells besides its content: when it was changed, and who is of the cohort."""
@@ -138,3 +154,7 @@ def _patients(told: _Told) -> set[str]:
 def digest(line: bytes) -> bytes:
     """What stands for a resource's content."""
     return blake2b(line, digest_size=16).digest()
+
+
+def _number(text: bytes) -> int:
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")

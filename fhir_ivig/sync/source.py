@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from fhir_ivig.fhir.capability import check_release, software
+from fhir_ivig.fhir.capability import check_release, examine, software
 from fhir_ivig.fhir.client import Client, RefusedError
 from fhir_ivig.fhir.folder import Folder
+from fhir_ivig.fhir.retry import Pace
 from fhir_ivig.fhir.server import ServerSettings, connect, read_server, server_settings
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.study import Study
@@ -19,12 +20,15 @@ from fhir_ivig.study.study import Study
 class Server:
     """What is known of a server before anything is pulled: its and FHIR's versions, and its time, an instant.
 
-    `base` is its address, where its resources are in a folder (a bulk export).
+    `base` is its address, where its resources are in a folder (a bulk export). It is asked for so many resources a
+    `page`, over so many `connections`.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
     time: str | None = None
     base: str | None = None
+    page: int = 200
+    connections: int = 1
 
 
 NOWHERE = Server()
@@ -53,8 +57,9 @@ def open_source(source: str | Path | ServerSettings | Client | Folder, token: st
     return connect(settings, token) if settings else Folder(Path(str(source)))
 
 
-def ask_server(store: Client | Folder, version: str) -> Server:
-    """What a server says of itself; nothing where it refuses to, as some do.
+def ask_server(store: Client | Folder, version: str, settings: ServerSettings | None = None) -> Server:
+    """What a server says of itself; nothing where it refuses to, as some do. By that, its `settings` are completed,
+    and the store uses so many connections; without settings, as many as it did.
 
     IssueError if it is no FHIR server, or speaks another FHIR version than the study's (`R4`, `R4B`, `R5`).
     """
@@ -63,11 +68,20 @@ def ask_server(store: Client | Folder, version: str) -> Server:
     try:
         reply = store.transport.ask("GET", "metadata")
     except RefusedError:
-        return NOWHERE
+        use = settings or ServerSettings(store.gate.base)
+        return Server(page=use.page, connections=min(use.connections, store.transport.pace.limit))
     statement = store.statement(reply)
     check_release(statement, version, store.gate.base)
     versions = {"fhir": str(statement.get("fhirVersion") or ""), "server": software(statement)}
-    return Server({name: text for name, text in versions.items() if text}, _instant(reply.headers.get("Date")))
+    use = examine(statement, settings or ServerSettings(store.gate.base)).settings
+    if settings:
+        store.transport.pace = Pace(use.connections)
+    return Server(
+        {name: text for name, text in versions.items() if text},
+        _instant(reply.headers.get("Date")),
+        page=use.page,
+        connections=min(use.connections, store.transport.pace.limit),
+    )
 
 
 def _instant(header: str | None) -> str | None:

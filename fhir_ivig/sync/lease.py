@@ -1,0 +1,26 @@
+"""One at a time: a lock that ends with the process that holds it, however that ends."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fhir_ivig.issue import Issue, IssueError
+
+
+@contextmanager
+def lease(path: Path, said: str) -> Iterator[None]:
+    """Keeps others away from what the file `path` stands for until the block ends; IssueError (`said`) where another
+    holds it. OSError and sqlite3.Error where the file cannot be made."""
+    path.touch(mode=0o600)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError:
+        raise IssueError(Issue("fatal", "lock-error", said, str(path))) from None
+    else:
+        yield
+    finally:
+        connection.close()
