@@ -85,6 +85,7 @@ class Portions:
 
     def __init__(self, folder: Path, kept: bool = False) -> None:
         self.folder, self.kept = folder, kept
+        self.finished = False
         self.begun: str | None = None
         self.issues: list[Issue] = []
 
@@ -128,7 +129,8 @@ class Portions:
             text = f"An interrupted pull was not gone on with, since {why}: everything is asked for anew."
             self.issues.append(Issue("information", "informational", text, str(self.folder)))
         if state is None or why:
-            self.clear()
+            for path in here:
+                path.unlink(missing_ok=True)
             state = _State(dict(about), now)
             part = self.folder / "state.part"
             with create(part) as file:
@@ -137,11 +139,10 @@ class Portions:
             part.replace(self.folder / _STATE)
         self.begun = state.begun
 
-    def clear(self) -> None:
-        """Nobody goes on with this: first what says whose it is goes, then the rest."""
+    def finish(self) -> None:
+        """From now on nobody goes on with this."""
         (self.folder / _STATE).unlink(missing_ok=True)
-        for path in self._files():
-            path.unlink(missing_ok=True)
+        self.finished = True
 
     def _files(self) -> list[Path]:
         return [path for path in self.folder.iterdir() if not path.name.startswith(_LEASE)]
@@ -155,16 +156,17 @@ class Portions:
 
 @contextmanager
 def kept(folder: Path) -> Iterator[Portions]:
-    """Portions in a folder beside the output, which outlive whatever ends the block, until they are cleared.
+    """Portions in a folder beside the output, which outlive whatever ends the block, unless they are finished.
 
     IssueError while another pull is under way there.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    portions = Portions(folder, kept=True)
     try:
         with lease(folder / _LEASE, "Another pull to the same place is under way: wait until it has ended."):
-            yield Portions(folder, kept=True)
+            yield portions
     finally:
-        if all(path.name.startswith(_LEASE) for path in folder.iterdir()):
+        if portions.finished:
             shutil.rmtree(folder, ignore_errors=True)
 
 

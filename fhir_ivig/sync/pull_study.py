@@ -71,7 +71,7 @@ def pull_study(
     bound, store, export = bind(study, version), open_source(source, token), None
     read = [study.path, *([store.path] if isinstance(store, Folder) else [])]
     portions = None
-    with whole_folder(out, read, keep_complete=True) as part, ExitStack() as stack:
+    with ExitStack() as stack, whole_folder(out, read, keep_complete=True) as part:
         settings = None if isinstance(source, Client) else server_settings(source)
         server = ask_server(store, bound.mappings.version, settings)
         linked = _link(store, study, bound, subjects, mrns, links)
@@ -116,7 +116,7 @@ def pull_study(
         )
         _finish(study, out, part, found, pulled.complete)
         if portions and not pulled.broken_off:
-            portions.clear()  # before `out` is there: whoever is killed in between pulls anew, and gets nothing old
+            portions.finish()  # before `out` is there: whoever is killed in between pulls anew, and gets nothing old
     if export:
         export.forget()
     return found
@@ -137,7 +137,7 @@ def _kept_on(portions: Portions, pulled: Pulled) -> list[Issue]:
         text = "What was received is kept there: the same command goes on with it, for a day."
         return [Issue("information", "informational", text, str(portions.folder))]
     if not pulled.received:
-        portions.clear()
+        portions.finish()
     return []
 
 
