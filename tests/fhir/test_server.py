@@ -66,7 +66,7 @@ def test_what_is_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "canary" not in repr(found)
     assert "canary" not in repr(vars(connect(found)))
     assert server_settings(str(tmp_path / "outbox")) is None
-    for wrong in ("ftp://host.example", "https://host.example?a=b", str(tmp_path / "none.yaml")):
+    for wrong in ("", " ", "ftp://host.example", "https://host.example?a=b", str(tmp_path / "none.yaml")):
         with pytest.raises(IssueError):
             server_settings(wrong)
     with pytest.raises(IssueError, match="no preset"):
