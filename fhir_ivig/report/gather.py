@@ -149,18 +149,20 @@ def responses(material: Material) -> Iterator[Response]:
 
 
 def percentages(material: Material) -> list[Percent]:
-    """Every percentage with an interval between 0 and 100, in the order of the endpoints."""
-    found = []
+    """Every percentage with an interval, in the order of the endpoints: of several intervals the first, and no
+    differences of percentages."""
+    found: dict[tuple[str, str], Percent] = {}
     for one in material.results:
-        if one.subject is None and one.unit == "%" and one.estimate is not None and one.low is not None and one.high:
-            ends = (float(one.estimate), float(one.low), float(one.high))
-            what = "" if one.statistic == "percent" else one.statistic.replace("_percent", "").replace("_", " ")
-            line = ", ".join(filter(None, (one.arm or one.population, what)))
-            head = ", ".join(filter(None, (one.label, one.time_point)))
-            if min(ends) >= 0 and max(ends) <= 100:
-                said = f"{words.estimate(one)} % ({words.interval(one)})"
-                found.append(Percent(head, line, one.n or 0, *ends, said))
-    return found
+        before, percent, _ = one.statistic.partition("percent")
+        if one.subject or not percent or one.estimate is None or one.low is None or one.high is None:
+            continue
+        head = ", ".join(filter(None, (one.label, one.time_point)))
+        line = ", ".join(filter(None, (one.arm or one.population, before.replace("_", " ").strip())))
+        ends = (float(one.estimate), float(one.low), float(one.high))
+        if min(ends) >= 0 and max(ends) <= 100:
+            said = f"{words.estimate(one)} % ({words.interval(one)})"
+            found.setdefault((head, line), Percent(head, line, one.n or 0, *ends, said))
+    return list(found.values())
 
 
 def _result(material: Material, endpoint: str, statistic: str) -> Result | None:

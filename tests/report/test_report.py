@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
+from fhir_ivig.issue import failed
 from fhir_ivig.reporting import make_report
 
 SAMPLE = Path(__file__).parents[2] / "sample_bundles/hara2003"
@@ -39,3 +42,13 @@ def test_sample_has_every_figure() -> None:
         assert figure.description
         assert figure.values.rows
         assert all(len(row) == len(figure.values.heads) for row in figure.values.rows)
+
+
+@pytest.mark.parametrize("name", ["after_miyasaka2012", "after_proderm2022"])
+def test_other_studies_have_a_report_without_a_word_of_python(name: str) -> None:
+    made, issues = make_report(SAMPLE.parent / name)
+    assert not failed(issues)
+    assert "not drawn" not in "".join(figure.note for figure in made.figures if figure.name.startswith("lines"))
+    named = {figure.name for figure in made.figures}
+    assert {"flow", "swimmer", "lines-CK", "lines-MMT"} <= named
+    assert 'class="mark differs"' not in made.html.replace('<span class="mark differs">differs</span> it is', "")
