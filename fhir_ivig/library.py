@@ -139,17 +139,19 @@ def compute_endpoints(
     from fhir_ivig.endpoints.compute import compute
 
     given = read_given(tables, study, incomplete)
-    results, problems = compute(given.study, given.tables, given.resources)
+    results, problems = compute(given.study, given.tables, given.resources, given.numbers)
     return results, [*given.issues, *problems]
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A folder as read: the study file as plain texts, its tables with the resources behind them, and Issues."""
+    """A folder as read: the study file as plain texts, its tables with the resources behind them, the row numbers of
+    those that rows were left out of, and Issues."""
 
     study: dict[str, Any]
     tables: dict[str, pa.Table]
     resources: dict[str, pa.Array]
+    numbers: dict[str, Any]
     issues: list[Issue]
     folder: Path
     files: list[Path]
@@ -164,12 +166,13 @@ def read_given(tables: Path | str, study: Path | str | None, incomplete: bool) -
     folder = tables if tables.is_dir() else tables.parent
     file = Path(study) if study else (tables / "study.yaml" if tables.is_dir() else tables)
     file = file / "study.yaml" if file.is_dir() else file
-    loaded = Study.load(file)
+    root = load(file)
+    loaded = Study.load(file, root)
     if not incomplete:
         _refuse_incomplete(folder / "manifest.json")
-    found, resources, issues = load_tables(loaded, folder)
+    found, resources, numbers, issues = load_tables(loaded, folder)
     files = [file, *(loaded.tables[name].path(folder) for name in found)]
-    return Given(plain(load(file)), found, resources, issues, folder, files)
+    return Given(plain(root), found, resources, numbers, issues, folder, files)
 
 
 def _refuse_incomplete(manifest: Path) -> None:

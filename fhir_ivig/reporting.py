@@ -36,8 +36,8 @@ def make_report(
     from fhir_ivig.sync.whole import read_manifest
 
     given = read_given(tables, study, incomplete)
-    results, problems = compute(given.study, given.tables, given.resources)
-    source = Tables(given.tables, given.resources)
+    results, problems = compute(given.study, given.tables, given.resources, given.numbers)
+    source = Tables(given.tables, given.resources, given.numbers)
     manifest = read_manifest(given.folder)
     material = Material(
         study=given.study,

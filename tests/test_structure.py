@@ -24,7 +24,7 @@ HEAVY += ("ucumvert", "jinja2")
 
 # Room -> the rooms that it may import from, besides itself.
 CORE = {"issue", "yamltext", "shape"}
-ALL = CORE | {"mapping", "study", "fhir", "sync", "endpoints", "report", "library", "reporting", "demo"}
+ALL = CORE | {"mapping", "study", "fhir", "sync", "endpoints", "report", "library", "reporting", "answers", "demo"}
 MAY_IMPORT = {
     "issue": set(),
     "yamltext": {"issue"},
@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "__init__": ALL,
     "library": ALL,
     "reporting": ALL,
+    "answers": ALL,
     "demo": ALL,
     "cli": ALL | {"cli"},
     "__main__": {"cli"},

@@ -32,12 +32,14 @@ def check(study: Path, as_json: bool) -> None:
       fhir-ivig check sample_bundles/hara2003
     """
     with command(as_json):
+        from fhir_ivig.answers import check_endpoints
         from fhir_ivig.study.study import Study
         from fhir_ivig.sync.export import export
         from fhir_ivig.sync.source import server_of
 
         loaded, progress = Study.load(study_file(study)), Progress()
         found = export(loaded, None, progress=progress)
+        found.log.add(check_endpoints(loaded))
         try:
             server_of(loaded)
         except IssueError as error:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING
 
 from fhir_ivig.endpoints.result import Result
+
+if TYPE_CHECKING:
+    from fhir_ivig.endpoints.trace import Used
 
 HEAD = ("endpoint", "population", "arm", "statistic", "n", "ours", "interval", "p", "published", "")
 
@@ -34,6 +38,23 @@ def results_table(results: Iterable[Result]) -> str:
         )
     if not any(row[2] for row in rows[1:]):
         rows = [(*row[:2], *row[3:]) for row in rows]
+    return _laid_out(rows)
+
+
+def trace_table(found: Iterable[Used]) -> str:
+    """One line a value read, the columns that say anything."""
+    rows: list[Sequence[str]] = [("subject", "what", "visit", "value", "used", "row", "resource", "")]
+    for one in found:
+        value = f"{one.value or ''}{f' = {one.number}' if one.number else ''} {one.unit or ''}".strip()
+        said = "; ".join(filter(None, ("baseline" if one.baseline else "", one.rule, one.why)))
+        rows.append(
+            (one.subject, one.what, one.visit or "", value, one.used, one.row or "", one.resource or "", said)
+        )
+    filled = [place for place in range(8) if place < 5 or any(row[place] for row in rows[1:])]
+    return _laid_out([[row[place] for place in filled] for row in rows])
+
+
+def _laid_out(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -38,7 +38,7 @@ def carry(found: Readings, read: Callable[..., Readings]) -> Readings:
     """The same readings, the gaps filled by the endpoint's rule; `read` reads another visit."""
     tables, visit, measure = found.tables, found.visit, found.measure
     plan = tables.plan
-    plan.read.append(found)
+    plan.read += [found] if plan.traced else []
     gone = died(tables, visit) if found.gaps else {}
     found.reasons |= {subject: gone[subject] for subject in found.gaps & gone.keys()}
     found.gaps -= gone.keys()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +32,7 @@ from fhir_ivig.endpoints.multiplicity import adjusted
 from fhir_ivig.endpoints.quantities import agrees, decimal
 from fhir_ivig.endpoints.result import NotEvaluableError, Result
 from fhir_ivig.endpoints.tables import Tables
+from fhir_ivig.endpoints.terms import Plan
 from fhir_ivig.issue import Issue
 
 # A kind is a function of the tables and of what the study file gives under the names of its parameters: their types
@@ -62,15 +63,18 @@ def compute(
     study: Mapping[str, Any],
     tables: Mapping[str, pa.Table],
     resources: Mapping[str, Sequence[str | None] | pa.Array] | None = None,
+    numbers: Mapping[str, Sequence[int]] | None = None,
+    plans: dict[str, Plan] | None = None,
 ) -> tuple[list[Result], list[Issue]]:
     """The study's endpoints, in the order of the study file, and every problem met on the way.
 
     `study` is the study file as plain dicts, lists and texts; `tables` maps a name of the data dictionary to its
     rows, all columns text, null where empty; `resources` maps it to the resource references behind the rows, in the
-    same order. An endpoint that is wrongly defined is an error Issue with its path in the study file; one that the
-    tables cannot answer is a Result without estimate whose warning says why.
+    same order, and `numbers` to their row numbers where rows were left out. An endpoint that is wrongly defined is an
+    error Issue with its path in the study file; one that the tables cannot answer is a Result without estimate whose
+    warning says why. `plans` gets what each endpoint read.
     """
-    source = Tables(tables, resources or {})
+    source = Tables(tables, resources or {}, numbers)
     definition = define(study, source)
     read_core_set(definition, study.get("core_set"))
     results: list[Result] = []
@@ -80,7 +84,13 @@ def compute(
         issues.append(fault("structure", "endpoints must be names with what they stand for.", "endpoints"))
         endpoints = {}
     for name, entry in endpoints.items():
-        for found in _endpoint(str(name), entry, definition, source):
+        endpoint, wrong = _read(str(name), entry, definition)
+        issues += wrong
+        if endpoint is None:
+            continue
+        if plans is not None:
+            plans[endpoint.name], endpoint.plan.traced = endpoint.plan, True
+        for found in _answered(endpoint, definition, source):
             if isinstance(found, Result):
                 results.append(found)
             else:
@@ -97,13 +107,31 @@ def compute(
     return results, list(dict.fromkeys(issues))
 
 
-def _endpoint(name: str, entry: Any, definition: Definition, tables: Tables) -> Iterator[Result | Issue]:
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    """An endpoint as read: what its kind is given, how it reads values, the figures printed elsewhere."""
+
+    name: str
+    label: str
+    kind: str
+    given: Mapping[str, Any]
+    plan: Plan
+    published: Mapping[str, str]
+
+    @property
+    def populations(self) -> list[Population]:
+        """The populations that it names."""
+        given = [each if isinstance(each, tuple) else (each,) for each in self.given.values()]
+        return [one for each in given for one in each if isinstance(one, Population)]
+
+
+def _read(name: str, entry: Any, definition: Definition) -> tuple[_Endpoint | None, list[Issue]]:
+    """An endpoint of the study file, or all that is wrong with it."""
     path = f"endpoints.{name}"
     kind = entry.get("kind") if isinstance(entry, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
         said = f"`{kind or ''}` is no kind of endpoint: write one of {', '.join(KINDS)}."
-        yield fault("not-supported", said, f"{path}.kind")
-        return
+        return None, [fault("not-supported", said, f"{path}.kind")]
     given, issues = arguments(KINDS[kind], entry, path, definition)
     reading, wrong = plan(entry, path, definition)
     published, unprinted = _published(entry.get("published", {}), f"{path}.published")
@@ -111,27 +139,32 @@ def _endpoint(name: str, entry: Any, definition: Definition, tables: Tables) -> 
     label = entry.get("label") or getattr(given.get("measure"), "label", name)
     if not isinstance(label, str):
         issues.append(fault("value", "A label is a text.", f"{path}.label"))
-    if issues:
-        yield from issues
-        return
-    common = {"endpoint": name, "label": label}
-    if isinstance(given.get("population"), Population):
-        common["population"] = given["population"].label
+    return (None if issues else _Endpoint(name, label, kind, given, reading, published)), issues
+
+
+def _answered(one: _Endpoint, definition: Definition, tables: Tables) -> Iterator[Result | Issue]:
+    path = f"endpoints.{one.name}"
     found: list[Result | Issue] = []
     try:
-        found += _asked(KINDS[kind], tables.planned(reading), given, path)
+        found += _asked(one, tables.planned(one.plan), path)
     except NotEvaluableError as error:
-        found += _not_evaluable(error, found, published, kind)
+        found += _not_evaluable(error, found, one.published, one.kind)
     else:
-        found += _unanswered(found, published, path)
-        if reading.missing != "complete" and not reading.asked:
-            yield fault("not-supported", f"Kind {kind} fills in no missing values this way.", f"{path}.missing")
-    for one in found:
-        if isinstance(one, Result):
-            notes = () if one.subject else tuple(dict.fromkeys(reading.notes))
-            yield _compared(replace(one, **common, warnings=one.warnings + notes), published)
+        found += _unanswered(found, one.published, path)
+        if one.plan.missing != "complete" and not one.plan.asked:
+            said = f"Kind {one.kind} fills in no missing values this way."
+            yield fault("not-supported", said, f"{path}.missing")
+    asked = {table for population in one.populations for table in definition.tables_of(population)}
+    common: dict[str, Any] = {"endpoint": one.name, "label": one.label}
+    common["inputs"] = tables.fingerprints(asked | one.plan.tables)
+    if isinstance(one.given.get("population"), Population):
+        common["population"] = one.given["population"].label
+    for each in found:
+        if isinstance(each, Result):
+            notes = () if each.subject else tuple(dict.fromkeys(one.plan.notes))
+            yield _compared(replace(each, **common, warnings=each.warnings + notes), one.published)
         else:
-            yield one
+            yield each
 
 
 def _not_evaluable(
@@ -154,14 +187,11 @@ def _unanswered(found: Iterable[Result | Issue], published: Mapping[str, str], p
     ]
 
 
-def _asked(
-    kind: Callable[..., Iterator[Result | Issue]], tables: Tables, given: Mapping[str, Any], path: str
-) -> Iterator[Result | Issue]:
-    for argument in given.values():
-        for each in argument if isinstance(argument, tuple) else (argument,):
-            if isinstance(each, Population) and each.why:
-                raise NotEvaluableError(each.why)
-    for found in kind(tables, **given):
+def _asked(one: _Endpoint, tables: Tables, path: str) -> Iterator[Result | Issue]:
+    for population in one.populations:
+        if population.why:
+            raise NotEvaluableError(population.why)
+    for found in KINDS[one.kind](tables, **one.given):
         if isinstance(found, Issue) and found.file is None:
             found = found.at(file=FILE, path=f"{path}.{found.path}" if found.path else path)
         yield found

@@ -44,6 +44,12 @@ class Definition:
         """Note what is wrong at `path` of the study file."""
         self.issues.append(fault(code, text, path))
 
+    def tables_of(self, population: Population) -> set[str]:
+        """The tables that say who is in a population."""
+        rule = population.rule
+        names = ({population.of} if population.of else set()) | (rule.populations() if rule else set())
+        return (rule.tables() if rule else set()).union(*(self.tables_of(self.populations[name]) for name in names))
+
 
 def fault(code: Code, text: str, path: str) -> Issue:
     """What is wrong at `path` of the study file."""

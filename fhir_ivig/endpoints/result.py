@@ -22,7 +22,8 @@ class Result:
     whether the estimate, rounded half up to as many decimals as are printed, is that figure (None: nothing to
     compare). What could not be computed is None with a warning that says why, never NaN. `arm` is the label of the
     arm that the record is about, or `one - other` of a difference; `subject` is set where it is evidence on one
-    person. `resources` are references such as `Observation/6d0c…`.
+    person. `resources` are references such as `Observation/6d0c…`; `inputs` are the tables that the endpoint read,
+    each with the SHA-256 of its cells (`assessments sha256:…`).
     """
 
     endpoint: str = ""
@@ -46,6 +47,7 @@ class Result:
     agrees: bool | None = None
     warnings: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 def as_dict(result: Result) -> dict[str, Any]:

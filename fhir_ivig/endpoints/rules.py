@@ -217,7 +217,7 @@ def _rows_meeting(rule: Rule, ground: Ground) -> Met:
         for place, cell, verdict in zip(places.tolist(), cells, verdicts, strict=True):
             if verdict is None:
                 said = f"`{cell}` cannot be told to be {bounds}: it does not count until it is corrected."
-                issues.append(Issue("error", "value", said, f"{table}.csv", place + 2, column))
+                issues.append(Issue("error", "value", said, f"{table}.csv", tables.number(table, place), column))
         places = places[[bool(verdict) for verdict in verdicts]]
     tally = tables.tally(table, ground.by, places)
     sources = frozenset(tables.behind(table, places))

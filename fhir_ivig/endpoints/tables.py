@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fhir_ivig.endpoints.fingerprint import fingerprint
 from fhir_ivig.endpoints.quantities import days
 from fhir_ivig.endpoints.result import NotEvaluableError
 from fhir_ivig.endpoints.terms import Plan
@@ -40,11 +41,18 @@ class Row:
 
 
 class Tables:
-    """The tables by name, and the resources behind their rows (`a;b` where several) as far as they are known."""
+    """The tables by name, and the resources behind their rows (`a;b` where several) as far as they are known.
+
+    `numbers` are the rows' numbers of a table, as a spreadsheet shows them, where they are not 2, 3, 4 ...
+    """
 
     def __init__(
-        self, tables: Mapping[str, pa.Table], resources: Mapping[str, Sequence[str | None] | pa.Array]
+        self,
+        tables: Mapping[str, pa.Table],
+        resources: Mapping[str, Sequence[str | None] | pa.Array],
+        numbers: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
+        self._numbers = numbers or {}
         self.issues: list[Issue] = []
         self._tables = tables
         self._known: dict[str, Any] = {}
@@ -73,7 +81,9 @@ class Tables:
         wanted = list(dict.fromkeys(["subject", *columns]))
         self._source(table, wanted)
         places = self.places(table, dict(where or {}) | ({"subject": subjects} if subjects is not None else {}))
-        return self.rows_at(table, wanted[1:], places.tolist())
+        found = self.rows_at(table, wanted[1:], places.tolist())
+        self.plan.read += [found] if self.plan.traced else []
+        return found
 
     def rows_at(self, table: str, columns: Sequence[str], places: Sequence[int]) -> list[Row]:
         """The rows at these places (from 0)."""
@@ -85,9 +95,13 @@ class Tables:
         sources = behind.take(chosen).to_pylist() if behind is not None else repeat(None)
         rest = zip(*cells, strict=True) if cells else repeat(())
         return [
-            Row(table, place + 2, name or "", dict(zip(columns, values, strict=True)), source)
+            Row(table, self.number(table, place), name or "", dict(zip(columns, values, strict=True)), source)
             for place, name, values, source in zip(places, subject, rest, sources, strict=False)
         ]
+
+    def number(self, table: str, place: int) -> int:
+        """The number of the row at a place."""
+        return int(self._numbers[table][place]) if table in self._numbers else place + 2
 
     def has(self, table: str, column: str) -> bool:
         """Whether there is such a column."""
@@ -132,6 +146,14 @@ class Tables:
         other = copy(self)
         other.plan = plan
         return other
+
+    def fingerprints(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Each of these tables that is there with its fingerprint: `assessments sha256:…`."""
+        there = sorted(set(names) & self._tables.keys())
+        for name in there:
+            if f"sha256 {name}" not in self._known:
+                self._known[f"sha256 {name}"] = fingerprint(self._tables[name])
+        return tuple(f"{name} sha256:{self._known[f'sha256 {name}']}" for name in there)
 
     def first_days(self) -> dict[str, date]:
         """The first day of each subject's first course, where it is known to the day: of `courses`, where there is
@@ -180,6 +202,7 @@ class Tables:
         for column in columns:
             if column not in source.column_names:
                 raise NotEvaluableError(f"table {table} has no column {column}")
+        self.plan.tables.add(table)
         return source
 
 

@@ -46,8 +46,11 @@ class Measure:
 @dataclass(slots=True)
 class Plan:
     """How one endpoint reads values: the study's visits and which is the baseline, the rule for missing values, and
-    the seed and number of a multiple imputation. `notes` is what the rules changed, and `read` what was read, as the
-    endpoint goes along; `asked` whether the rule was asked for at all."""
+    the seed and number of a multiple imputation.
+
+    As the endpoint goes along, `notes` becomes what the rules changed, `tables` which tables were read, `read` what
+    was read from them, where that is `traced`, and `asked` whether the rule for missing values was asked for at all.
+    """
 
     visits: tuple[Visit, ...] = ()
     baseline: Visit | None = None
@@ -55,6 +58,8 @@ class Plan:
     seed: int = 0
     imputations: int = 0
     notes: list[str] = field(default_factory=list)
+    tables: set[str] = field(default_factory=set)
+    traced: bool = False
     read: list[Any] = field(default_factory=list)
     asked: bool = False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from fhir_ivig.issue import Issue
 from fhir_ivig.study.study import Study
@@ -13,11 +13,15 @@ from fhir_ivig.study.visits import assign_visits, first_days
 from fhir_ivig.study.writing import read_written
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
+Loaded: TypeAlias = "tuple[dict[str, pa.Table], dict[str, pa.Array], dict[str, np.ndarray], list[Issue]]"
 
-def load_tables(study: Study, folder: Path) -> tuple[dict[str, pa.Table], dict[str, pa.Array], list[Issue]]:
-    """The study's tables as they stand in `folder`, the references of `resources/<table>.csv` row by row, and Issues.
+
+def load_tables(study: Study, folder: Path) -> Loaded:
+    """The study's tables as they stand in `folder`, the references of `resources/<table>.csv` row by row, the row
+    numbers (as a spreadsheet shows them) of tables that rows were left out of, and Issues.
 
     Rows in which something is wrong are left out of both. Assessments without a visit get theirs by their day.
     """
@@ -27,6 +31,7 @@ def load_tables(study: Study, folder: Path) -> tuple[dict[str, pa.Table], dict[s
     study = replace(study, path=folder / "study.yaml")
     tables: dict[str, pa.Table] = {}
     resources: dict[str, pa.Array] = {}
+    numbers: dict[str, np.ndarray] = {}
     issues: list[Issue] = []
     for name in study.tables:
         blocks = list(read_table(study, name))
@@ -37,18 +42,20 @@ def load_tables(study: Study, folder: Path) -> tuple[dict[str, pa.Table], dict[s
         if not blocks:
             continue
         tables[name] = pa.Table.from_batches([block.batch for block in blocks])
+        places = np.concatenate([block.numbers for block in blocks])
+        if len(places) and places[-1] != len(places) + 1:
+            numbers[name] = places
         beside = next(
             (path for path in folder.glob(f"resources/{name}.*") if path.suffix in (".csv", ".parquet")), None
         )
         if beside is not None:
             column = read_written(beside).column("resource").combine_chunks()
-            places = np.concatenate([block.numbers for block in blocks]) - 2
-            if len(places) and places.max() < len(column):
-                resources[name] = column.take(pa.array(places))
+            if len(places) and places.max() - 2 < len(column):
+                resources[name] = column.take(pa.array(places - 2))
             else:
                 said = "It has not a line for each row of the table: the rows' resources are not known."
                 issues.append(Issue("warning", "incomplete", said, str(beside)))
-    return tables, resources, issues
+    return tables, resources, numbers, issues
 
 
 def _with_visits(study: Study, block: Rows, firsts: dict[str, str]) -> Rows:

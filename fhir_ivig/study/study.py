@@ -100,14 +100,15 @@ class Study:
         return self.path.parent
 
     @classmethod
-    def load(cls, path: Path | str) -> Study:
-        """The study in a study.yaml. Raises IssueError with every problem in it, each with its line.
+    def load(cls, path: Path | str, root: Node | None = None) -> Study:
+        """The study in a study.yaml (in its `root`, if that is read already).
 
-        Files of tables are not looked for here: `read_table` says which are missing.
+        Raises IssueError with every problem in it, each with its line. Files of tables are
+        not looked for here: `read_table` says which are missing.
         """
         path = Path(path)
         shape = Shape(path.name)
-        root = load(path)
+        root = root or load(path)
         given = shape.fields(root, "study.yaml", KEYS, REQUIRED)
         empty = Node("mapping", {}, root.line)
         node = {key: given.get(key, empty) for key in KEYS}
