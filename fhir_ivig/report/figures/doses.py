@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from statistics import quantiles
 
 from fhir_ivig.report import words
 from fhir_ivig.report.figures import svg
@@ -14,6 +15,8 @@ from fhir_ivig.report.figures.scale import Scale, tick_text
 from fhir_ivig.report.sheet import Sheet
 
 WIDTH, LEFT, RIGHT, TOP, LANE = 680, 92, 630, 34, 42
+STEPS, FEWEST = 120, 10  # days looked at for everybody, and the fewest subjects of a day that are summed up
+WHOLE = 64  # height of the panel for everybody
 ROOM = 27  # of a lane, for the area of its dose
 
 
@@ -58,13 +61,14 @@ def doses(course: Course) -> Figure | None:
     spans = [span for subject in shown for span in course.doses[subject]]
     days = [day for span in spans for day in (span.first, span.last)]
     days += [given.day for subject in shown for given in course.infusions.get(subject, ())]
-    bottom = TOP + LANE * len(shown)
+    top = TOP if len(shown) == len(subjects) else TOP + WHOLE + 14
+    bottom = top + LANE * len(shown)
     across = Scale(min(days), max(max(days), min(days) + 1), LEFT, RIGHT)
-    greatest = max(float(span.amount) for span in spans) or 1.0
+    greatest = max(float(span.amount) for every in course.doses.values() for span in every) or 1.0
     unit = words.unit(course.unit)
     pieces = day_axis(across, TOP, bottom)
     for place, subject in enumerate(shown):
-        base = TOP + LANE * place + 4 + ROOM
+        base = top + LANE * place + 4 + ROOM
         pieces.append(svg.text((LEFT - 10, base - 3), svg.shortened(subject, LEFT - 12, 12), "text", "end", 12))
         pieces += [_span(span, subject, across, base, greatest, unit) for span in course.doses[subject]]
         pieces.append(svg.line((LEFT, base), (RIGHT, base), "grid"))
@@ -74,10 +78,9 @@ def doses(course: Course) -> Figure | None:
             )
             for given in course.infusions.get(subject, ())
         ]
-    top = TOP + 4
-    pieces.append(svg.line((RIGHT + 8, top), (RIGHT + 8, top + ROOM), "axis"))
-    pieces.append(svg.text((RIGHT + 13, top + 9), tick_text(greatest), "soft", size=11))
-    pieces.append(svg.text((RIGHT + 13, top + ROOM), "0", "soft", size=11))
+    if len(shown) < len(subjects):
+        pieces += _whole(course, across, greatest) + _height(TOP, WHOLE, greatest)
+    pieces += _height(top + 4, ROOM, greatest)
     label = f"{course.medication.capitalize()} ({unit}), infusions as marks under each lane"
     pieces.append(svg.text((8, 16), label, "soft", size=12))
     said = (
@@ -87,6 +90,8 @@ def doses(course: Course) -> Figure | None:
     name = named("doses", course.medication)
     out = f"{words.counted(course.left_out, 'subject')} without usable doses or first infusion not drawn."
     note = [f"{course.population}.", "Every lane has the same scale.", thinned(len(shown), len(subjects))]
+    if len(shown) < len(subjects):
+        note.append("Above them: median and middle 50 % of all subjects with a dose on record that day.")
     note += [out] if course.left_out else []
     return Figure(
         name,
@@ -104,6 +109,39 @@ def _span(span: Span, subject: str, across: Scale, base: float, greatest: float,
     until = "goes on" if span.ongoing else f"to {span.last}"
     said = f"{subject}, day {span.first} {until}: {span.amount} {unit}\n{span.source}"
     return svg.rectangle(left, base - height, max(right - left, 1), height, "dose", said)
+
+
+def _whole(course: Course, across: Scale, greatest: float) -> list[str]:
+    """Median and quartiles of the doses of everybody, day by day: what stands for those who have no lane."""
+    found = []
+    for step in range(STEPS + 1):
+        day = across.low + (across.high - across.low) * step / STEPS
+        amounts = [float(s.amount) for spans in course.doses.values() for s in spans if s.first <= day < s.last + 1]
+        if len(amounts) >= FEWEST:
+            found.append((across(day), *quantiles(amounts, n=4, method="inclusive")))
+    base = TOP + WHOLE
+
+    def up(amount: float) -> float:
+        return base - WHOLE * amount / greatest
+
+    outline = [(x, up(low)) for x, low, _, _ in found] + [(x, up(high)) for x, _, _, high in reversed(found)]
+    middle = [(x, up(median)) for x, _, median, _ in found]
+    label = svg.text((LEFT - 10, base - 3), "everybody", "mean-text", "end", 12)
+    return [
+        svg.polygon(outline, "inner-band"),
+        svg.polyline(middle, "mean"),
+        svg.line((LEFT, base), (RIGHT, base), "grid"),
+        label,
+    ]
+
+
+def _height(top: float, room: float, greatest: float) -> list[str]:
+    """How much a height is, at the right of a lane."""
+    return [
+        svg.line((RIGHT + 8, top), (RIGHT + 8, top + room), "axis"),
+        svg.text((RIGHT + 13, top + 9), tick_text(greatest), "soft", size=11),
+        svg.text((RIGHT + 13, top + room), "0", "soft", size=11),
+    ]
 
 
 def _sheet(course: Course) -> Sheet:
