@@ -159,8 +159,13 @@ class Export:
     def forget(self) -> None:
         """Takes the files away, here and at the server, which may have done so already."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        with suppress(IssueError):
-            self.client.transport.ask("DELETE", self.state.status)
+        self.cancel()
+
+    def cancel(self) -> None:
+        """The server need keep the job no longer; it may have left it already."""
+        if self.state.status:
+            with suppress(IssueError):
+                self.client.transport.ask("DELETE", self.state.status)
 
     def resume(self, asked: Mapping[str, str]) -> bool:
         """Whether there is an export of the same, begun earlier."""
@@ -172,6 +177,7 @@ class Export:
         if "state.json" not in found and found - {"output", "state.part"}:
             text = "Something else is where the export is kept while it goes on: move it, or choose another OUT."
             raise IssueError(Issue("fatal", "conflict", text, str(self.folder)))
+        self.cancel()  # one that is begun anew, or asked for something else
         query = {name: value for name, value in asked.items() if name.startswith("_")}
         link = f"{asked['operation']}?{urlencode({'_outputFormat': 'application/fhir+ndjson', **query})}"
         reply = self.client.transport.ask("GET", link, headers={"Prefer": "respond-async"}, idempotent=False)

@@ -172,6 +172,15 @@ def run(server: Any, folder: Path, **settings: Any) -> Any:
     return Export(Client(server.base, "token"), Bulk(poll_seconds=0.01, **settings), folder).run(["Patient"])
 
 
+def test_a_job_that_is_left_is_cancelled(server: str, tmp_path: Path) -> None:
+    jobs = []
+    for kind in ("Patient", "Observation"):
+        export = Export(Client(server), QUICK, tmp_path / "x")
+        export.run([kind])
+        jobs.append(export.state.status)
+    assert [requests.get(job, timeout=10).status_code for job in jobs] == [404, 200]
+
+
 def test_what_is_asked_and_waited_for(scripted: Start, tmp_path: Path) -> None:
     waiting = {"status": 202, "headers": {"Retry-After": 120}}
     server = scripted([accepted(), waiting, waiting, manifest(file("a", count=1)), LINE])
