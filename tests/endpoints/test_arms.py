@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import sys
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -348,3 +350,74 @@ def test_faulty_occurrences(keys: dict[str, Any], place: str, said: str) -> None
     issues = compute(STUDY | {"endpoints": {"it": endpoint}}, tables)[1]
     assert all((issue.path or "").startswith(f"endpoints.it.{place}") for issue in issues)
     assert any(said in issue.text for issue in issues), issues
+
+
+EVERY: dict[str, Any] = {
+    "proportion": {"responders": "responders", "intervals": ["clopper-pearson", "wilson", "wald"], **ARMS},
+    "proportion_difference": {"responders": "responders", **ARMS},
+    "group_change": {"measure": "MMT", "from": "base", "to": "end", **ARMS},
+    "crossover": {key: value for key, value in CROSSOVER.items() if key != "kind"},
+    "change_over_visits": {"measure": "MMT", "visits": ["base", "mid"], **ARMS},
+    "time_to_event": {
+        "event": {"table": "adverse_events"},
+        "censored": {"table": "dispositions"},
+        "at": "mid",
+        **ARMS,
+    },
+    "event_rate": {"per": "year", "until": {"table": "dispositions"}, **ARMS},
+}
+CELLS = {
+    "arm": ["ivig", "placebo"],
+    "visit": VISITS,
+    "measure": ["MMT", "grade"],
+    "value": ["0", "0.0", "7", "7.5", "-1", "better", "", "1e9", "999999999999"],
+    "date": ["2001-01-01", "2001-02-01", "2001", "soon", ""],
+    "start": ["2001-01-01", "2001-01-05", ""],
+    "onset": ["2001-01-03", "2001-01-01", "2000-01-01", "", "x"],
+    "unit": ["score", "score", "score", "kg"],
+    "sign": ["", "", "<"],
+    "status": ["completed"],
+    "serious": ["yes", "no"],
+    "course": ["1", "2"],
+}
+
+
+def whatever(chance: random.Random) -> dict[str, Any]:
+    """Tables whose cells are right and wrong at random; every subject has an arm."""
+    found = {}
+    people = [f"S{n}" for n in range(chance.randint(0, 9))]
+    for name, header in COLUMNS.items():
+        columns = header.split(",")
+        some = people if name == "dispositions" else chance.choices(people, k=len(people) * 5) if people else []
+        rows = [",".join([one, *(chance.choice(CELLS.get(column, [""])) for column in columns[1:])]) for one in some]
+        found[name] = table(header, "\n".join(dict.fromkeys(rows)))
+    return found
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_whatever_stands_in_the_tables(kind: str) -> None:
+    """An estimate or a reason, never a NaN, a warning on the screen or a traceback."""
+    study = STUDY | {"endpoints": {"it": EVERY[kind] | {"kind": kind}}}
+    for seed in range(60):
+        results, _ = compute(study, whatever(random.Random(seed)))
+        assert results, seed
+        for result in results:
+            assert result.estimate is not None or result.warnings, (seed, result)
+            for number in (result.estimate, result.low, result.high, result.p):
+                assert number is None or math.isfinite(float(number)), (seed, result)
+
+
+def test_without_statsmodels_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "statsmodels", None)
+    monkeypatch.setitem(sys.modules, "statsmodels.api", None)
+    people = ["A,ivig,", "B,ivig,", "C,placebo,", "D,placebo,"]
+    rows = [value(name, visit, number) for number, name in enumerate("ABCD") for visit in ("base", "end")]
+    [model] = ask(
+        {"kind": "change_over_visits", "population": "all", "measure": "MMT", "visits": ["base", "end"]},
+        dispositions=people,
+        assessments=rows,
+    )
+    changes = ask(EVERY["group_change"] | {"kind": "group_change"}, dispositions=people, assessments=rows)
+    for found in (model, one(changes, "ancova")):
+        assert found.estimate is None
+        assert "pip install 'fhir-ivig[models]'" in found.warnings[0]
