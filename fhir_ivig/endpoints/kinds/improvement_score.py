@@ -9,6 +9,7 @@ from statistics import median
 from typing import Literal
 
 from fhir_ivig.endpoints.arms import within
+from fhir_ivig.endpoints.comparison import compared
 from fhir_ivig.endpoints.core_set import ITEMS
 from fhir_ivig.endpoints.definition import CoreSet, Population, Visit
 from fhir_ivig.endpoints.improvement import THRESHOLDS, Scores, scores
@@ -34,6 +35,7 @@ def improvement_score(
 ) -> Iterator[Result | Issue]:
     """`mean`, `median`, `min`, `max` of the score; `minimal` (how many reached a minimal response or more) and
     `minimal_percent` (Clopper-Pearson), and so for moderate and major; by arm where `arms` are named, else of all.
+    With arms also `minimal_difference_newcombe` and the other differences and tests of comparison.py.
 
     A subject without one of the six measures has no score and is left out; `optional` names items that may be
     missing. With `not_evaluable: no-response` a subject without a score counts among those who did not respond, not
@@ -44,9 +46,15 @@ def improvement_score(
     found = scores(tables, population, core_set, from_, to, optional)
     yield from found.issues
     span = f"{from_.name} to {to.name}"
+    counts: dict[str, list[Result]] = {grade: [] for grade in THRESHOLDS[criteria]}
     for arm, group in within(population, arms):
         for result in _summary(found, group, criteria, not_evaluable == "no-response"):
-            yield replace(result, arm=arm, time_point=span)
+            told = replace(result, arm=arm, time_point=span)
+            counts.get(told.statistic, []).append(told)
+            yield told
+    for grade, of_arms in counts.items():
+        for result in compared(of_arms):
+            yield replace(result, statistic=f"{grade}_{result.statistic}")
     yield from (replace(result, time_point=span) for result in _evidence(found))
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Literal
 
-from fhir_ivig.endpoints.arms import against_last, groups
+from fhir_ivig.endpoints.arms import groups
+from fhir_ivig.endpoints.comparison import compared
 from fhir_ivig.endpoints.definition import Population
-from fhir_ivig.endpoints.proportions import Share, barnard, fisher, percent, percent_difference
+from fhir_ivig.endpoints.proportions import Share, percent
 from fhir_ivig.endpoints.result import Result
 from fhir_ivig.endpoints.tables import Tables
 
@@ -53,20 +54,10 @@ def proportion_difference(
 
     A difference is that of an arm minus the last one, the reference.
     """
-    split = groups(population, arms, least=2)
-    yield from proportion(tables, population, responders, arms, ("clopper-pearson",))
-    shares = [Share(len(responders.subjects & arm.subjects), len(arm.subjects)) for arm in split]
-    for place, label in against_last(split):
-        pair = shares[place], shares[-1]
-        differences = [percent_difference(*pair, interval) for interval in intervals]
-        for result in [*differences, fisher(*pair), barnard(*pair)]:
-            yield replace(
-                result,
-                arm=label,
-                n=pair[0].of + pair[1].of,
-                missing=0,
-                resources=_sources(population, responders, split[place], split[-1]),
-            )
+    groups(population, arms, least=2)
+    found = list(proportion(tables, population, responders, arms, ("clopper-pearson",)))
+    yield from found
+    yield from compared([result for result in found if result.statistic == "responders"], intervals)
 
 
 def _sources(*populations: Population) -> tuple[str, ...]:

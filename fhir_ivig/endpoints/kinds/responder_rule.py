@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from fhir_ivig.endpoints.arms import within
+from fhir_ivig.endpoints.comparison import compared
 from fhir_ivig.endpoints.definition import Definition, Visit
 from fhir_ivig.endpoints.inference import proportion
 from fhir_ivig.endpoints.judge import Judge
@@ -29,7 +30,7 @@ def responder_rule(
     not_evaluable: Literal["left-out", "no-response"] = "left-out",
 ) -> Iterator[Result | Issue]:
     """`responders` and `percent` (Clopper-Pearson) of those who meet the `rule` (judge.py) at a visit, changes being
-    those since `from`; by arm where `arms` are named.
+    those since `from`; by arm where `arms` are named, with the differences and tests of comparison.py.
 
     Whoever cannot be judged is left out, or counts as no response; the warnings name them. The evidence follows:
     `response` of each subject, 1 or 0, and why.
@@ -40,9 +41,13 @@ def responder_rule(
     yield from dict.fromkeys(judge.issues)
     if asked is None:
         return
+    counts = []
     for arm, group in within(population, arms):
         for result in _summary(verdicts, group, not_evaluable == "no-response"):
-            yield replace(result, arm=arm, time_point=at.name)
+            found = replace(result, arm=arm, time_point=at.name)
+            counts += [found] if found.statistic == "responders" else []
+            yield found
+    yield from compared(counts)
     for subject in sorted(verdicts):
         verdict = verdicts[subject]
         yield Result(
