@@ -49,7 +49,7 @@ def test_through_a_server_the_endpoints_stay_the_same(name: str, server: str, tm
     assert issues == []
     ours, issues = fhir_ivig.compute_endpoints(tmp_path / "cohort")
     assert issues == []
-    assert {result.endpoint for result in ours} == study.endpoints.keys()
+    assert {result.endpoint for result in ours} == study.endpoints.keys() | study.multiplicity.keys()
     assert [(r.endpoint, r.arm, r.subject, r.statistic, r.estimate, r.p) for r in ours] == [
         (r.endpoint, r.arm, r.subject, r.statistic, r.estimate, r.p) for r in local
     ]

@@ -84,10 +84,13 @@ def test_arms() -> None:
     rule = {"measure": "CK", "falls_by_percent": "50"}
     endpoint = {"kind": "responder_rule", "population": "all", "from": "base", "at": "end", "rule": rule}
     results, _ = compute(STUDY | {"endpoints": {"it": endpoint | {"arms": ["one", "two"]}}}, assessed(VALUES))
-    found = {(r.arm, r.statistic): (r.estimate, r.n) for r in results if not r.subject}
+    found = {(r.arm, r.statistic): (round(r.estimate or 0, 3), r.n) for r in results if not r.subject}
     assert found == {
         ("One", "responders"): (1, 2), ("One", "percent"): (50, 2),
         ("Two", "responders"): (1, 1), ("Two", "percent"): (100, 1),
+        ("One - Two", "difference_newcombe"): (-50, 3), ("One - Two", "difference_miettinen_nurminen"): (-50, 3),
+        ("One - Two", "difference_wald"): (-50, 3), ("One - Two", "fisher"): (0, 3),
+        ("One - Two", "barnard"): (Decimal("-0.866"), 3),
     }  # fmt: skip
 
 
