@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from fhir_ivig.endpoints.carrying import carry
 from fhir_ivig.endpoints.choosing import Chosen, choose
 from fhir_ivig.endpoints.definition import Measure, Population, Visit
+from fhir_ivig.endpoints.numbers import Numbers
 from fhir_ivig.endpoints.quantities import DECIMAL, decimal
 from fhir_ivig.endpoints.tables import Row, Tables, by_subject, references
 from fhir_ivig.issue import Issue
@@ -24,16 +25,18 @@ COLUMNS = ("visit", "date", "sign", "value", "unit", "scale_max", "missing_reaso
 class Readings:
     """What was found of a measure at a visit: values and rows by subject, and of every other subject the reason.
 
-    Most subjects have one sound row, which is kept as its place in the table until somebody wants the `Row`. What was
-    chosen among several, or carried from another visit, is in `chosen`. `gaps` are those left out for want of a
+    Most subjects have one sound row, of which just the place in the table and the text (of a number) are kept until
+    somebody wants the `Row` or the `Decimal`. What was looked at row by row, chosen among several, or carried from
+    another visit is in `chosen`, and its number in `derived`. `gaps` are those left out for want of a
     value, and no other reason; `unused` says, subject by subject, why a value found was not used after all.
     """
 
     def __init__(self, tables: Tables, population: Population, measure: Measure, visit: Visit) -> None:
         self.tables, self.population, self.measure, self.visit = tables, population, measure, visit
         self.places: dict[str, int] = {}
-        self.values: dict[str, Decimal] = {}
+        self.texts: pa.Array | None = None
         self.chosen: dict[str, Chosen] = {}
+        self.derived: dict[str, Decimal] = {}
         self.reasons: dict[str, str] = {}
         self.gaps: set[str] = set()
         self.unused: dict[str, str] = {}
@@ -43,6 +46,22 @@ class Readings:
     def subjects(self) -> set[str]:
         """Those who have a value."""
         return {*self.places, *self.chosen}
+
+    @cached_property
+    def values(self) -> dict[str, Decimal]:
+        """The numbers."""
+        texts = [] if self.texts is None else self.texts.to_pylist()
+        return dict(zip(self.places, map(Decimal, texts), strict=False)) | self.derived
+
+    def numbers(self, subjects: Sequence[str]) -> Numbers:
+        """The numbers of these subjects, in their order."""
+        import numpy as np
+
+        if self.texts is None or self.derived.keys() & set(subjects):
+            return Numbers.of(self.values[subject] for subject in subjects)
+        index = dict(zip(self.places, range(len(self.places)), strict=True))
+        places = np.fromiter((index[subject] for subject in subjects), np.int64, len(subjects))
+        return Numbers.read(self.texts).at(places)
 
     @cached_property
     def rows(self) -> dict[str, Row]:
@@ -98,7 +117,7 @@ def _read(tables: Tables, population: Population, measure: Measure, visit: Visit
     mask = sound.to_numpy(zero_copy_only=False)
     found.places = dict(zip(subjects, places[mask].tolist(), strict=True))
     if numeric:
-        found.values = dict(zip(subjects, map(Decimal, cells["value"].filter(sound).to_pylist()), strict=True))
+        found.texts = cells["value"].filter(sound)
     rest = by_subject(tables.rows_at(TABLE, columns(tables), places[~mask].tolist()))
     for subject, rows in rest.items():
         _doubtful(found, subject, rows, numeric=numeric)
@@ -159,7 +178,7 @@ def _doubtful(found: Readings, subject: str, rows: list[Row], *, numeric: bool) 
         return
     found.chosen[subject] = chosen
     if numeric:
-        found.values[subject] = sum(numbers[1:], numbers[0]) / len(numbers)
+        found.derived[subject] = sum(numbers[1:], numbers[0]) / len(numbers)
 
 
 def number(row: Row, measure: Measure) -> tuple[Decimal | None, Issue | None]:

@@ -67,8 +67,8 @@ def carry(found: Readings, read: Callable[..., Readings]) -> Readings:
 
 
 def _worse(one: Readings, than: Readings, subject: str) -> bool:
-    lower = one.values[subject] < than.values[subject]
-    return lower if one.measure.better == "higher" else one.values[subject] > than.values[subject]
+    value, known = one.values[subject], than.derived[subject]
+    return value < known if one.measure.better == "higher" else value > known
 
 
 def _take(found: Readings, others: Readings, subject: str, rule: str, visit: str) -> None:
@@ -76,7 +76,7 @@ def _take(found: Readings, others: Readings, subject: str, rule: str, visit: str
     rows = others.chosen[subject].rows if subject in others.chosen else (others.rows[subject],)
     found.chosen[subject] = Chosen(rows, f"{rule} from {visit}", imputed=True)
     if subject in others.values:
-        found.values[subject] = others.values[subject]
+        found.derived[subject] = others.values[subject]
 
 
 def died(tables: Tables, visit: Visit) -> dict[str, str]:

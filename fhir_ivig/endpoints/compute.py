@@ -90,21 +90,21 @@ def compute(
             continue
         if plans is not None:
             plans[endpoint.name], endpoint.plan.traced = endpoint.plan, True
-        for found in _answered(endpoint, definition, source):
-            if isinstance(found, Result):
-                results.append(found)
-            else:
-                issues.append(found)
+        _sort(_answered(endpoint, definition, source), results, issues)
     named: dict[str, list[Result]] = {}
     for result in results:
         for name in {*_names(result), *([] if result.subject else [result.statistic])}:
             named.setdefault(f"{result.endpoint}.{name}", []).append(result)
-    for p in adjusted(study.get("multiplicity", {}), named):
-        if isinstance(p, Result):
-            results.append(p)
-        else:
-            issues.append(p)
+    _sort(adjusted(study.get("multiplicity", {}), named), results, issues)
     return results, list(dict.fromkeys(issues))
+
+
+def _sort(found: Iterable[Result | Issue], results: list[Result], issues: list[Issue]) -> None:
+    for one in found:
+        if isinstance(one, Result):
+            results.append(one)
+        else:
+            issues.append(one)
 
 
 @dataclass(frozen=True, slots=True)

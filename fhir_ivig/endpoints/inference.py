@@ -12,7 +12,7 @@ from decimal import Decimal
 from math import floor, isfinite, sqrt
 from typing import Any
 
-from fhir_ivig.endpoints.quantities import Numbers, average
+from fhir_ivig.endpoints.numbers import Numbers
 from fhir_ivig.endpoints.result import Result
 
 LEVEL = 0.95
@@ -22,8 +22,9 @@ EXACT_UP_TO = 500  # pairs; the exact distribution takes time in n cubed, the no
 def paired_t(differences: Sequence[Decimal], statistic: str = "mean_difference") -> Result:
     """Mean of the differences with Student's t interval and paired t test (scipy.special.stdtr, stdtrit)."""
     method = "mean of the differences, Student's t interval and paired t test"
-    estimate = average(differences)
-    if len(differences) < 2 or len(set(differences)) == 1:
+    every = Numbers.of(differences)
+    estimate = every.mean()
+    if len(differences) < 2 or every.alike:
         why = "all differences are equal" if len(differences) > 1 else f"n is {len(differences)}"
         said = f"Not evaluable: interval and test, because {why}."
         return Result(statistic=statistic, estimate=estimate, method=method, warnings=(said,))
@@ -31,7 +32,7 @@ def paired_t(differences: Sequence[Decimal], statistic: str = "mean_difference")
     import scipy
     from scipy import special
 
-    numbers = Numbers(differences).floats if not isinstance(differences, Numbers) else differences.floats
+    numbers = every.floats
     freedom, mean = len(numbers) - 1, float(numbers.mean())
     with np.errstate(all="ignore"):
         error = float(numbers.std(ddof=1) / np.sqrt(len(numbers)))
@@ -55,12 +56,12 @@ def signed_rank(differences: Sequence[Decimal]) -> Result:
     correction for continuity.
     """
     statistic = "wilcoxon"
-    if len(differences) < 2 or not any(differences):
+    scaled = Numbers.of(differences).whole
+    if len(differences) < 2 or not scaled.any():
         why = "all differences are zero" if len(differences) > 1 else f"n is {len(differences)}"
         return Result(statistic=statistic, warnings=(f"Not evaluable: {why}.",))
     import numpy as np
 
-    scaled = integers(differences)[0]
     _, place, count = np.unique(np.abs(scaled), return_inverse=True, return_counts=True)
     doubled = (2 * np.cumsum(count) - count + 1)[place]  # twice the mean rank, so that it is whole
     ranks, positive = doubled[scaled != 0], scaled[scaled != 0] > 0
@@ -152,7 +153,8 @@ def between(result: Result, low: Decimal | float, high: Decimal | float) -> Resu
 
 def integers(numbers: Sequence[Decimal]) -> tuple[Any, int]:
     """The numbers as whole multiples of a power of ten, and that power: equal numbers stay equal, sums are exact."""
-    return (numbers if isinstance(numbers, Numbers) else Numbers(numbers)).whole
+    every = Numbers.of(numbers)
+    return every.whole, every.exponent
 
 
 def _chances(ranks: Any) -> Any:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from math import isclose, isfinite, sqrt
 
 from fhir_ivig.endpoints.inference import LEVEL
-from fhir_ivig.endpoints.quantities import Numbers
+from fhir_ivig.endpoints.numbers import Numbers
 from fhir_ivig.endpoints.result import Result
 
 
@@ -17,10 +17,11 @@ def median_of(numbers: Numbers, statistic: str) -> Result:
         return Result(statistic=statistic, method=method, warnings=("Not evaluable: n is 0.",))
     import numpy as np
 
-    whole, exponent = numbers.whole
     middle = sorted({(len(numbers) - 1) // 2, len(numbers) // 2})
-    ends = [int(number) for number in np.partition(whole, middle)[middle]]
-    return Result(statistic=statistic, estimate=Decimal(ends[0] + ends[-1]).scaleb(exponent) / 2, method=method)
+    ends = [int(number) for number in np.partition(numbers.whole, middle)[middle]]
+    return Result(
+        statistic=statistic, estimate=Decimal(ends[0] + ends[-1]).scaleb(numbers.exponent) / 2, method=method
+    )
 
 
 def sign_test(differences: Numbers) -> Result:
@@ -28,7 +29,7 @@ def sign_test(differences: Numbers) -> Result:
 
     Exact and two-sided: twice the smaller tail of the binomial distribution, at most 1 (scipy.special.bdtr).
     """
-    positive, apart = (int(chosen.sum()) for chosen in (differences.whole[0] > 0, differences.whole[0] != 0))
+    positive, apart = (int(chosen.sum()) for chosen in (differences.whole > 0, differences.whole != 0))
     if not apart:
         why = "all differences are zero" if differences else "n is 0"
         return Result(statistic="sign_test", warnings=(f"Not evaluable: {why}.",))
@@ -55,7 +56,7 @@ def effect_size(differences: Numbers) -> Result:
     """
     method = "mean of the differences / their standard deviation (d_z), interval from the noncentral t distribution"
     pairs = len(differences)
-    if pairs < 2 or len(set(differences)) == 1:
+    if pairs < 2 or differences.alike:
         why = "all differences are equal" if pairs > 1 else f"n is {pairs}"
         return Result(statistic="effect_size", unit="SD", method=method, warnings=(f"Not evaluable: {why}.",))
     import numpy as np

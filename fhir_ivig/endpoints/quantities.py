@@ -7,7 +7,7 @@ from calendar import monthrange
 from collections.abc import Iterable
 from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 DECIMAL = r"-?[0-9]{1,12}(\.[0-9]{1,12})?"
@@ -67,29 +67,6 @@ def age(birth: Days, on: Days) -> int | None:
 
 def _years(birth: date, on: date) -> int:
     return on.year - birth.year - ((on.month, on.day) < (birth.month, birth.day))
-
-
-class Numbers(list[Decimal]):
-    """Numbers of which whole columns are computed with: once made into arrays, the arrays are kept."""
-
-    @cached_property
-    def whole(self) -> tuple[Any, int]:
-        """As whole multiples of a power of ten, and that power: equal numbers stay equal, sums are exact."""
-        import numpy as np
-
-        exponent = min((int(number.as_tuple().exponent) for number in self), default=0)
-        scaled = [int(number.scaleb(-exponent)) for number in self]
-        return np.array(scaled, np.int64 if max(map(abs, scaled), default=0) < 2**60 else object), exponent
-
-    @cached_property
-    def floats(self) -> Any:
-        """As an array of floats, each the nearest to its number."""
-        import numpy as np
-
-        whole, exponent = self.whole
-        if whole.dtype != object and -22 <= exponent <= 0 and np.abs(whole).max(initial=0) < 2**53:
-            return whole / float(10**-exponent)  # both are exact, so the quotient is the nearest float
-        return np.array([float(number) for number in self])
 
 
 def average(numbers: Iterable[Decimal]) -> Decimal | None:

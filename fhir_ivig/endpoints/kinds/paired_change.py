@@ -9,7 +9,6 @@ from fhir_ivig.endpoints.assessments import readings
 from fhir_ivig.endpoints.definition import Measure, Population, Visit
 from fhir_ivig.endpoints.inference import hodges_lehmann, paired_t, signed_rank
 from fhir_ivig.endpoints.paired import effect_size, median_of, sign_test
-from fhir_ivig.endpoints.quantities import Numbers, average
 from fhir_ivig.endpoints.result import Result, left_out
 from fhir_ivig.endpoints.tables import Tables
 from fhir_ivig.issue import Issue
@@ -29,14 +28,14 @@ def paired_change(
     reasons = after.reasons | before.reasons
     before.unused, after.unused = reasons, reasons
     pairs = sorted(population.subjects - reasons.keys())
-    firsts, seconds = (Numbers(found.values[subject] for subject in pairs) for found in (before, after))
-    differences = Numbers(second - first for first, second in zip(firsts, seconds, strict=True))
+    firsts, seconds = (found.numbers(pairs) for found in (before, after))
+    differences = seconds.minus(firsts)
     sources = tuple(sorted({*before.sources(pairs), *after.sources(pairs)}))
     said = left_out(reasons)
     none = () if pairs else ("Not evaluable: no subject has both values.",)
     span = f"{from_.name} to {to.name}"
     means = [
-        Result(statistic=statistic, time_point=visit.name, estimate=average(values), method="mean", warnings=none)
+        Result(statistic=statistic, time_point=visit.name, estimate=values.mean(), method="mean", warnings=none)
         for statistic, visit, values in (("mean_from", from_, firsts), ("mean_to", to, seconds))
     ]
     medians = [
