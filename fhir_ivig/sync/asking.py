@@ -9,7 +9,7 @@ from threading import Event, Lock
 import msgspec
 
 from fhir_ivig.fhir.bundle import Page
-from fhir_ivig.fhir.client import Client, RefusedError, UnansweredError
+from fhir_ivig.fhir.client import Client, RefusedError
 from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.fhir.select import Test, selector
 from fhir_ivig.issue import Issue, IssueError
@@ -109,17 +109,22 @@ class Asking:
         plain = {name: value for name, value in parameters.items() if name != "code"}
         if not self.proves or len(plain) == len(parameters) or len(plain) < 2 or kind in self.mixed:
             return parameters, None
-        others = {name: value for name, value in plain.items() if name != "_count"}
-        try:
-            total = next(
-                self.store.search(kind, {**others, "code:not": parameters["code"], "_summary": "count"})
-            ).total
-        except (RefusedError, UnansweredError):
-            total = None
-        if total == 0:
+        if self._hint(kind, {**plain, "code:not": parameters["code"]}) == 0:
             return plain, selector({"code": parameters["code"]})
         self.mixed.add(kind)
         return parameters, None
+
+    def how_many(self, kind: str, parameters: Parameters) -> int | None:
+        """About how many a search will find: how many it finds without its codes, which costs less."""
+        return self._hint(kind, {name: value for name, value in parameters.items() if name != "code"})
+
+    def _hint(self, kind: str, parameters: Parameters) -> int | None:
+        """A count that only serves to ask well, and proves nothing; None where there is none."""
+        plain = {name: value for name, value in parameters.items() if name != "_count"}
+        try:
+            return next(self.store.search(kind, {**plain, "_summary": "count"})).total
+        except IssueError:
+            return None
 
     def _pages(self, kind: str, parameters: Parameters) -> Iterator[Page]:
         """The pages, with a total on them where the server goes along; a strict one may not know how."""

@@ -21,7 +21,7 @@ from fhir_ivig.sync.whole import whole_folder
 
 __all__ = ["Known", "Pulled", "Search", "pull"]
 
-PATIENTS = 50  # a search
+PATIENTS, FEWEST, MOST = 50, 5, 200  # a search: if nothing is known, and as few or many as fill a page
 
 
 def pull(
@@ -87,10 +87,10 @@ class _Run:
         self.pulled = Pulled()
         self.receiving = Receiving(part, self.pulled)
         self.asking = Asking(store, portions, on_progress)
-        self.portions, self.filter_here, self.known, self.server = portions, filter_here, known, server
+        self.store, self.server, self.known = store, server, known
+        self.portions, self.filter_here = portions, filter_here
         self.connections = server.connections if isinstance(store, Client) else 1
         self.place = 0
-        self.at_once = isinstance(store, Client)  # a folder is read as a whole
 
     def all(self, searches: Sequence[Search]) -> None:
         """Every search, the cohort's first; a refused one is an Issue, a lost server the end of all."""
@@ -117,8 +117,8 @@ class _Run:
         """Several searches over all connections at once, received in their order, whatever came first."""
         with ThreadPoolExecutor(self.connections) as pool:
             begun = []
-            for search in searches:
-                grouped = self.grouped(search)
+            for search, size in zip(searches, list(pool.map(self.size, searches)), strict=True):
+                grouped = self.grouped(search, size)
                 begun.append((search, [pool.submit(grouped.got, number) for number in range(len(grouped.groups))]))
             try:
                 for search, results in begun:
@@ -128,15 +128,27 @@ class _Run:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def grouped(self, search: Search) -> Grouped:
-        self.place, patients = self.place + 1, list(self.pulled.patients)
-        many = max(len(search.values or patients), 1)
-        size = min(PATIENTS, -(-many // self.connections)) if self.at_once else many
+    def size(self, search: Search) -> int:
+        """How many Patients to ask for at a time: over several connections so many that their resources fill about a
+        page, which a count of all of them tells. Long rows of pages are slow where each is searched for anew."""
+        patients = list(search.values or self.pulled.patients)
+        many = max(len(patients), 1)
+        if not isinstance(self.store, Client):
+            return many  # a folder is read as a whole
+        spread = min(PATIENTS, -(-many // self.connections))
+        if self.connections == 1 or self.known or not search.subjects or self.store.habits.search_by_get:
+            return spread
+        some = patients[:MOST]
+        count = self.asking.how_many(search.resource_type, search.of(some))
+        return spread if count is None else min(MOST, max(FEWEST, self.server.page * len(some) // max(count, 1)))
+
+    def grouped(self, search: Search, size: int) -> Grouped:
+        self.place += 1
         return Grouped(
             self.asking,
             self.place,
             search,
-            patients,
+            list(self.pulled.patients),
             self.known,
             page=self.server.page,
             size=size,

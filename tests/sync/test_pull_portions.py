@@ -151,6 +151,19 @@ def test_codes_are_asked_for_where_there_are_others(
     assert (pulled.complete, pulled.received["Observation"], pulled.expected["Observation"]) == (True, 1, 1)
 
 
+@pytest.mark.parametrize(("count", "groups"), [(6000, [5] * 4), (1000, [10, 10]), (0, [20]), (None, [10, 10])])
+def test_as_many_patients_as_fill_a_page(
+    count: int | None, groups: list[int], scripted: Start, tmp_path: Path
+) -> None:
+    patients = page(*(resource("Patient", f"p{number}") for number in range(20)))
+    told = GONE if count is None else page(total=count)
+    server = scripted([patients, told, page()])
+    searches = [Search("Patient"), Search("Observation", {}, "subject")]
+    assert pull(Client(server.base), searches, tmp_path / "out", server=Server(page=500, connections=2)).complete
+    asked = [body.count(b"Patient%2Fp") for _, _, _, body in server.requests]
+    assert (asked[1], asked[2:]) == (20, groups)
+
+
 def test_files_do_not_depend_on_who_answers_first(server: str, tmp_path: Path) -> None:
     hospital = Hospital(server, tmp_path / "study")
     names = [f"p{number}" for number in range(23)]
