@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import fhir_ivig
+from fhir_ivig.endpoints.compute import KINDS
 from sample_bundles.after_miyasaka2012 import trial as crossover
 from sample_bundles.after_proderm2022 import trial as parallel
 from sample_bundles.synthetic import write
@@ -57,6 +58,11 @@ def test_through_a_server_the_endpoints_stay_the_same(name: str, server: str, tm
     assert all(result.agrees for result in local if result.published)
     published = sum(len(endpoint.get("published", {})) for endpoint in study.endpoints.values())
     assert sum(result.agrees is True for result in ours) == published > 0
+
+
+def test_every_kind_is_asked_of_a_sample() -> None:
+    samples = [fhir_ivig.Study.load(SAMPLES / name / "study.yaml") for name in (*NAMES, "hara2003")]
+    assert {endpoint["kind"] for study in samples for endpoint in study.endpoints.values()} == KINDS.keys()
 
 
 def test_the_published_counts_are_in_the_rows() -> None:

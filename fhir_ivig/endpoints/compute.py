@@ -12,6 +12,7 @@ import pyarrow as pa
 from fhir_ivig.endpoints.arguments import arguments, plan
 from fhir_ivig.endpoints.core_set import read_core_set
 from fhir_ivig.endpoints.definition import FILE, Definition, Population, define, fault
+from fhir_ivig.endpoints.kinds.adverse_event_summary import adverse_event_summary
 from fhir_ivig.endpoints.kinds.change_over_visits import change_over_visits
 from fhir_ivig.endpoints.kinds.count import count
 from fhir_ivig.endpoints.kinds.count_courses import count_courses
@@ -22,12 +23,15 @@ from fhir_ivig.endpoints.kinds.events_per_course import events_per_course
 from fhir_ivig.endpoints.kinds.exposure import exposure
 from fhir_ivig.endpoints.kinds.group_change import group_change
 from fhir_ivig.endpoints.kinds.improvement_score import improvement_score
+from fhir_ivig.endpoints.kinds.laboratory_grade import laboratory_grade
 from fhir_ivig.endpoints.kinds.paired_change import paired_change
 from fhir_ivig.endpoints.kinds.proportion import proportion, proportion_difference
 from fhir_ivig.endpoints.kinds.responder_rule import responder_rule
 from fhir_ivig.endpoints.kinds.responders import responders
 from fhir_ivig.endpoints.kinds.steroid_resistance import steroid_resistance
+from fhir_ivig.endpoints.kinds.steroid_sparing import steroid_sparing
 from fhir_ivig.endpoints.kinds.time_to_event import time_to_event
+from fhir_ivig.endpoints.kinds.watch_list import watch_list
 from fhir_ivig.endpoints.multiplicity import adjusted
 from fhir_ivig.endpoints.quantities import agrees, decimal
 from fhir_ivig.endpoints.result import NotEvaluableError, Result
@@ -56,6 +60,10 @@ KINDS: dict[str, Callable[..., Iterator[Any]]] = {
     "change_over_visits": change_over_visits,
     "time_to_event": time_to_event,
     "event_rate": event_rate,
+    "laboratory_grade": laboratory_grade,
+    "steroid_sparing": steroid_sparing,
+    "adverse_event_summary": adverse_event_summary,
+    "watch_list": watch_list,
 }
 
 

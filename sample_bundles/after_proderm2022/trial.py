@@ -106,7 +106,7 @@ def _assessments(draw: Random, one: str, sex: str, weight: str, start: date, res
             value = before[enzyme] + share * (after[enzyme] - before[enzyme])
             told = "" if gone else written(value, "1")
             rows.append(assessment(one, visit, date_of, enzyme, told, unit="U/L", upper_limit=limit))
-        told = "" if gone else written(before["Hb"] - draw.uniform(-0.3, 0.5) * share * 2, "0.1")
+        told = "" if gone else written(before["Hb"] - draw.uniform(-0.6, 1.2) * share, "0.1")
         rows.append(assessment(one, visit, date_of, "Hb", told, unit="g/dL"))
         told = "" if gone else written(before["creatinine"] * (1 + draw.uniform(-0.1, 0.15)), "0.01")
         rows.append(assessment(one, visit, date_of, "creatinine", told, unit="mg/dL", upper_limit="1.20"))

@@ -13,7 +13,10 @@ from fhir_ivig.endpoints.compute import KINDS, compute
 from fhir_ivig.endpoints.result import Result, as_dict, to_frame
 
 # Kinds that the sample after Hara 2003 has nothing for: it reports no patient global, HAQ or extramuscular measure.
-OTHER_SAMPLES = {"improvement_score", "responder_rule"}
+OTHER_SAMPLES = {
+    "improvement_score", "responder_rule", "laboratory_grade", "steroid_sparing", "adverse_event_summary",
+    "watch_list",
+}  # fmt: skip
 OTHER_SAMPLES |= {"proportion", "proportion_difference", "group_change", "crossover", "change_over_visits"}  # arms
 OTHER_SAMPLES |= {"time_to_event", "event_rate"}
 STEROID = {"medication": "steroid", "unit": "mg/d"}
