@@ -180,6 +180,8 @@ def test_arms_and_those_without_a_score() -> None:
     assert (found["ONE", "minimal"].n, found["ONE", "minimal"].missing) == (1, 1)
     assert found["ONE", "minimal"].warnings[-1] == "Left out, PtGA: no row at base: B."
     assert found["TWO", "minimal_percent"].estimate == 0
+    assert (found["ONE - TWO", "difference_welch"].estimate, found["ONE - TWO", "rank_sum"].n) == (100, 2)
+    assert found["ONE - TWO", "major_difference_wald"].estimate == 100
     counted = study(SCALES, populations=arms, arms=["one", "two"], not_evaluable="no-response")
     found = {(r.arm, r.statistic): r for r in ask(counted, A=BEST, B=LACKING, C=NONE) if not r.subject}
     assert [found["ONE", name].estimate for name in ("mean", "minimal", "minimal_percent")] == [100, 1, 50]

@@ -8,10 +8,11 @@ from decimal import Decimal
 from statistics import median
 from typing import Literal
 
-from fhir_ivig.endpoints.arms import within
+from fhir_ivig.endpoints.arms import against_last, groups, within
 from fhir_ivig.endpoints.comparison import compared
 from fhir_ivig.endpoints.core_set import ITEMS
 from fhir_ivig.endpoints.definition import CoreSet, Population, Visit
+from fhir_ivig.endpoints.groups import mean_difference, rank_sum, shift
 from fhir_ivig.endpoints.improvement import THRESHOLDS, Scores, scores
 from fhir_ivig.endpoints.inference import proportion
 from fhir_ivig.endpoints.quantities import average
@@ -35,7 +36,8 @@ def improvement_score(
 ) -> Iterator[Result | Issue]:
     """`mean`, `median`, `min`, `max` of the score; `minimal` (how many reached a minimal response or more) and
     `minimal_percent` (Clopper-Pearson), and so for moderate and major; by arm where `arms` are named, else of all.
-    With arms also `minimal_difference_newcombe` and the other differences and tests of comparison.py.
+    With arms also `minimal_difference_newcombe` and the other differences and tests of comparison.py, and of the
+    scores `difference_welch`, `rank_sum` and `hodges_lehmann`, each arm minus the last.
 
     A subject without one of the six measures has no score and is left out; `optional` names items that may be
     missing. With `not_evaluable: no-response` a subject without a score counts among those who did not respond, not
@@ -55,7 +57,9 @@ def improvement_score(
     for grade, of_arms in counts.items():
         for result in compared(of_arms):
             yield replace(result, statistic=f"{grade}_{result.statistic}")
-    yield from (replace(result, time_point=span) for result in _evidence(found))
+    yield from (
+        replace(result, time_point=span) for result in [*_between(found, population, arms), *_evidence(found)]
+    )
 
 
 def _summary(found: Scores, group: frozenset[str], criteria: str, counted: bool) -> Iterator[Result]:
@@ -101,6 +105,26 @@ def _summary(found: Scores, group: frozenset[str], criteria: str, counted: bool)
             warnings=rate.warnings + one.warnings,
             resources=one.resources,
         )
+
+
+def _between(found: Scores, population: Population, arms: tuple[Population, ...]) -> Iterator[Result]:
+    """The scores of each arm against those of the last."""
+    split = groups(population, arms)
+    known = [sorted(arm.subjects & found.scores.keys()) for arm in split]
+    totals = [[found.scores[one].total for one in group] for group in known]
+    for place, label in against_last(split):
+        pair = totals[place], totals[-1]
+        rows = [row for one in (*known[place], *known[-1]) for row in found.scores[one].rows]
+        missing = len((split[place].subjects | split[-1].subjects) & found.reasons.keys())
+        for result in (mean_difference(*pair, equal_variances=False), rank_sum(*pair), shift(*pair)):
+            yield replace(
+                result,
+                arm=label,
+                n=len(pair[0]) + len(pair[1]),
+                missing=missing,
+                unit=result.unit or "points",
+                resources=references(rows),
+            )
 
 
 def _evidence(found: Scores) -> Iterator[Result]:

@@ -30,13 +30,14 @@ class _Found:
 
 @dataclass(slots=True)
 class _Group:
-    """A group of the list: its words, its rules with their text, and what was found."""
+    """A group of the list: its words, its rules, what was found, where it was not known, and all rows looked at."""
 
     name: str
     words: tuple[str, ...]
     rules: list[Asked]
     hits: list[_Found] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
+    looked_at: dict[str, list[Row]] = field(default_factory=dict)
 
 
 def watch_list(
@@ -104,7 +105,8 @@ def _read(judge: Judge, name: str, entry: Any, visits: bool) -> _Group | None:
 
 
 def _search(group: _Group, terms: list[Row]) -> None:
-    for row in terms:
+    for row in terms if group.words else ():
+        group.looked_at.setdefault(row.subject, []).append(row)
         words = [word for word in group.words if re.search(rf"\b{re.escape(word)}", row["term"] or "", re.I)]
         if words:
             why = f"term has {', '.join(f'`{word}`' for word in words)}"
@@ -115,6 +117,7 @@ def _measure(group: _Group, visits: tuple[Visit, ...]) -> None:
     for visit in visits:
         for rule in group.rules:
             for subject, verdict in sorted(rule(visit).items()):
+                group.looked_at.setdefault(subject, []).extend(verdict.rows)
                 if verdict.met:
                     group.hits.append(_Found(subject, visit.name, verdict.said, verdict.rows))
                 elif verdict.met is None:
@@ -132,5 +135,5 @@ def _summary(group: _Group, arm: str | None, subjects: frozenset[str]) -> Iterat
         yield Result(
             statistic=f"{group.name} {statistic}", arm=arm, n=len(subjects), missing=0, estimate=Decimal(number),
             unit=unit, method=method, warnings=left_out(unknown) if statistic != "events" else (),
-            resources=references(row for hit in mine for row in hit.rows),
+            resources=references(row for one in subjects for row in group.looked_at.get(one, [])),
         )  # fmt: skip
