@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -10,6 +10,7 @@ from fhir_ivig.endpoints.arms import against_last, groups
 from fhir_ivig.endpoints.assessments import Readings, readings
 from fhir_ivig.endpoints.definition import Measure, Population, Visit
 from fhir_ivig.endpoints.groups import ancova, mean_difference, rank_sum, shift
+from fhir_ivig.endpoints.imputation import impute, imputed_change, imputed_difference, told
 from fhir_ivig.endpoints.inference import paired_t
 from fhir_ivig.endpoints.quantities import average
 from fhir_ivig.endpoints.result import Result, left_out
@@ -39,6 +40,9 @@ def group_change(
     `difference_t`, `difference_welch`, `ancova` (change adjusted for the value before), `rank_sum` (exact with ties)
     and `hodges_lehmann` (shift of the change). Only subjects with both values count (complete cases)."""
     split = groups(population, arms, least=2)
+    if tables.plan.missing == "multiple_imputation":
+        yield from _imputed(tables, split, measure, from_, to)
+        return
     found = [readings(tables, population, measure, visit) for visit in (from_, to)]
     for each in found:
         yield from each.issues
@@ -63,6 +67,21 @@ def group_change(
             shift(*changes),
         ]:
             yield replace(_told(result, measure, one, other), arm=label, time_point=span)
+
+
+def _imputed(
+    tables: Tables, arms: Sequence[Population], measure: Measure, from_: Visit, to: Visit
+) -> Iterator[Result | Issue]:
+    """The mean change of each arm and their difference, what is missing drawn arm by arm several times over."""
+    every = [impute(tables, arm, measure, from_, to, place) for place, arm in enumerate(arms)]
+    yield from dict.fromkeys(issue for one in every for read in (one.before, one.after) for issue in read.issues)
+    span = f"{from_.name} to {to.name}"
+    for arm, one in zip(arms, every, strict=True):
+        change = replace(imputed_change(one), statistic="mean_change", arm=arm.label, time_point=span)
+        yield told(change, measure, one)
+    for place, label in against_last(arms):
+        difference = replace(imputed_difference(every[place], every[-1]), arm=label, time_point=span)
+        yield told(difference, measure, every[place], every[-1])
 
 
 def _pairs(arm: Population, before: Readings, after: Readings) -> Pairs:

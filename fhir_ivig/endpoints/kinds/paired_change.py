@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from fhir_ivig.endpoints.assessments import readings
 from fhir_ivig.endpoints.definition import Measure, Population, Visit
+from fhir_ivig.endpoints.imputation import impute, imputed_change, mean_of, told
 from fhir_ivig.endpoints.inference import hodges_lehmann, paired_t, signed_rank
 from fhir_ivig.endpoints.paired import effect_size, median_of, sign_test
 from fhir_ivig.endpoints.result import Result, left_out
@@ -21,8 +22,11 @@ def paired_change(
     `median_difference`, `wilcoxon`, `hodges_lehmann`, `sign_test`, `effect_size`.
 
     A difference is the later value minus the earlier. Only subjects with both values count, those included that the
-    endpoint's rule for missing values gave one.
+    endpoint's rule for missing values gave one. With multiple imputation there are the means and their difference.
     """
+    if tables.plan.missing == "multiple_imputation":
+        yield from _imputed(tables, population, measure, from_, to)
+        return
     before, after = (readings(tables, population, measure, visit) for visit in (from_, to))
     yield from dict.fromkeys(before.issues + after.issues)
     reasons = after.reasons | before.reasons
@@ -54,3 +58,17 @@ def paired_change(
             warnings=result.warnings + said,
             resources=sources,
         )
+
+
+def _imputed(
+    tables: Tables, population: Population, measure: Measure, from_: Visit, to: Visit
+) -> Iterator[Result | Issue]:
+    """The means and their difference with what is missing drawn several times over."""
+    found = impute(tables, population, measure, from_, to)
+    yield from dict.fromkeys(found.before.issues + found.after.issues)
+    none = () if found.subjects else ("Not evaluable: no subject has a value.",)
+    for statistic, visit, place in (("mean_from", from_, 0), ("mean_to", to, 1)):
+        mean = mean_of([one[place] for one in found.sets])
+        result = Result(statistic=statistic, time_point=visit.name, estimate=mean, method=f"mean, {found.method}")
+        yield told(replace(result, warnings=none), measure, found)
+    yield told(replace(imputed_change(found), time_point=f"{from_.name} to {to.name}"), measure, found)
