@@ -123,6 +123,7 @@ def test_exposure() -> None:
     # 20/50, 22/50 (right on the bound), 24/60
     assert estimates(found) == {
         "mean_dose": pytest.approx(1.24 / 3), "min_dose": 0.4, "max_dose": 0.44, "within_tolerance": 3,
+        "mean_course_dose": pytest.approx(0.62), "min_course_dose": 0.4, "max_course_dose": pytest.approx(0.84),
         "infusions": 3, "infusions_stopped": 1, "infusions_planned": 4, "courses_interrupted": 1,
     }  # fmt: skip
     assert "nearest later one taken: B course 1 day 1" in found["mean_dose"].warnings[0]

@@ -130,6 +130,40 @@ def test_steroid_sparing_that_cannot_be_told(
     assert any(said in warning for warning in warnings), warnings
 
 
+def test_infusion_rates_and_doses_of_courses() -> None:
+    header = "subject,course,day,start,end,dose,unit,status"
+    infusions = table(
+        header,
+        "A,1,1,2001-01-01T09:00:00Z,2001-01-01T12:00:00Z,18,g,completed\n"
+        "A,1,2,2001-01-02T09:00:00Z,2001-01-02T19:00:00+09:00,18,g,stopped\n"
+        "A,2,1,2001-02-01,2001-02-01,18,g,completed\nA,2,2,2001-02-02,2001-02-03,,g,completed\n"
+        "B,1,1,2001-02-02T09:00:00,2001-02-02T10:00:00,18,g,completed\n"
+        "C,1,1,2001-02-02T09:00:00Z,2001-02-02T09:00:00Z,18,g,completed",
+    )
+    weights = table(HEADERS["assessments"], "A,base,2001-01-01,weight,,50,kg,,,\nC,base,2001-01-01,weight,,50,kg,,,")
+    study = STUDY | {
+        "measures": {"weight": {"unit": "kg"}},
+        "endpoints": {"it": {"kind": "exposure", "population": "all", "weight": "weight", "planned": "0.4",
+                             "tolerance_percent": "10"}},
+    }  # fmt: skip
+    tables = {"subjects": table("subject", ROWS["subjects"]), "infusions": infusions, "assessments": weights,
+              "courses": table("subject,course,planned_days", "")}  # fmt: skip
+    results, issues = compute(study, tables)
+    assert [issue.place for issue in issues] == ["infusions.csv:7, column end"]
+    found = {r.statistic: r for r in results}
+    # 18 g by 50 kg over 180 and over 60 minutes
+    assert [found[f"{name}_rate"].estimate for name in ("mean", "min", "max")] == [4, 2, 6]
+    assert [found[f"{name}_course_dose"].estimate for name in ("min", "max")] == [Decimal("0.36"), Decimal("0.72")]
+    assert found["mean_course_dose"].warnings == (
+        "Left out, the dose by weight of an infusion is not known: A course 2, B course 1.",
+    )
+    assert found["mean_rate"].warnings == (
+        "Left out, start and end are not both known to the minute: A course 2 day 1.",
+        "Left out, its times cannot be used (see the issues): C course 1 day 1.",
+        "Left out, its dose by weight is not known: A course 2 day 2, B course 1 day 1.",
+    )
+
+
 def test_adverse_events() -> None:
     results, issues = ask({"kind": "adverse_event_summary", "arms": ["one", "rest"]})
     assert issues == []

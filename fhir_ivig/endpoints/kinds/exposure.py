@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from fhir_ivig.endpoints.assessments import COLUMNS, number
 from fhir_ivig.endpoints.definition import Measure, Population
+from fhir_ivig.endpoints.infusion_rates import course_doses, rates
 from fhir_ivig.endpoints.infusions import by_course, given
 from fhir_ivig.endpoints.quantities import Days, average, days, decimal
 from fhir_ivig.endpoints.result import NotEvaluableError, Result, left_out, named
@@ -23,7 +24,7 @@ Weights = list[tuple[Days, Decimal, Row]]
 
 @dataclass(slots=True)
 class _Exposure:
-    per_kg: list[Decimal] = field(default_factory=list)
+    doses: dict[int, Decimal] = field(default_factory=dict)  # g/kg by the number of the row
     within: int = 0
     rows: list[Row] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
@@ -36,12 +37,15 @@ def exposure(
 ) -> Iterator[Result | Issue]:
     """`mean_dose`, `min_dose`, `max_dose` in g/kg/d over the infusions given, each an infusion's grams by the latest
     weight on or before its day (else the nearest, with a warning); `within_tolerance`, infusions whose dose is within
-    `tolerance_percent` of `planned` (g/kg/d), bounds included; `infusions`, `infusions_stopped`, `infusions_planned`
-    (the courses table's days, of courses given), `courses_interrupted` (a day stopped, or fewer days than planned).
+    `tolerance_percent` of `planned` (g/kg/d), bounds included; `mean_course_dose`, `min_...`, `max_...` in g/kg;
+    where the table has the column `end`, `mean_rate`, `min_rate`, `max_rate` in mg/kg/min; `infusions`,
+    `infusions_stopped`, `infusions_planned` (the courses table's days, of courses given), `courses_interrupted` (a
+    day stopped, or fewer days than planned).
     """
     if weight.unit != WEIGHT:
         raise NotEvaluableError(f"{weight.name} must be in {WEIGHT}")
-    infusions = given(tables, population.subjects, ("dose", "unit"), population.courses)
+    times = ("end",) if tables.has("infusions", "end") else ()
+    infusions = given(tables, population.subjects, ("dose", "unit", *times), population.courses)
     weights, issues = _weights(tables, population, weight)
     found = _Exposure(issues=issues)
     for row in infusions:
@@ -52,21 +56,24 @@ def exposure(
         said += (f"No weight on or before the infusion, the nearest later one taken: {named(found.later)}.",)
     sources = references(found.rows)
     for statistic, estimate in (
-        ("mean_dose", average(found.per_kg)),
-        ("min_dose", min(found.per_kg, default=None)),
-        ("max_dose", max(found.per_kg, default=None)),
+        ("mean_dose", average(found.doses.values())),
+        ("min_dose", min(found.doses.values(), default=None)),
+        ("max_dose", max(found.doses.values(), default=None)),
         ("within_tolerance", Decimal(found.within)),
     ):
         yield Result(
             statistic=statistic,
-            n=len(found.per_kg),
+            n=len(found.doses),
             missing=len(found.reasons),
-            estimate=estimate if found.per_kg else None,
+            estimate=estimate if found.doses else None,
             unit="infusions" if statistic == "within_tolerance" else "g/kg/d",
             method="dose by the latest weight on or before the infusion",
-            warnings=said if found.per_kg else ("Not evaluable: no infusion with dose and weight.", *said),
+            warnings=said if found.doses else ("Not evaluable: no infusion with dose and weight.", *said),
             resources=sources,
         )
+    yield from course_doses(infusions, found.doses)
+    if times:
+        yield from rates(infusions, found.doses)
     yield from _adherence(tables, population, infusions)
 
 
@@ -113,7 +120,7 @@ def _infusion(found: _Exposure, row: Row, weights: Weights, planned: Decimal, to
         before = bisect_right(weights, on.first, key=lambda entry: entry[0].last)
         _, kilograms, source = weights[before - 1] if before else weights[0]
         found.later += [] if before else [name]
-        found.per_kg.append(grams / kilograms)
+        found.doses[row.number] = grams / kilograms
         # multiplied out, so that a dose right on the bound is within it
         found.within += abs(grams - planned * kilograms) * 100 <= tolerance * planned * kilograms
         found.rows += [row, source]
