@@ -159,8 +159,8 @@ def test_infusion_rates_and_doses_of_courses() -> None:
     )
     assert found["mean_rate"].warnings == (
         "Left out, start and end are not both known to the minute: A course 2 day 1.",
-        "Left out, its times cannot be used (see the issues): C course 1 day 1.",
         "Left out, its dose by weight is not known: A course 2 day 2, B course 1 day 1.",
+        "Left out, its times cannot be used (see the issues): C course 1 day 1.",
     )
 
 
