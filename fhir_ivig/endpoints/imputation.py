@@ -22,6 +22,7 @@ from fhir_ivig.endpoints.result import NotEvaluableError, Result, left_out, name
 from fhir_ivig.endpoints.tables import Tables
 from fhir_ivig.endpoints.terms import Measure, Plan, Visit
 
+TRIFLE = 1e-12  # of the variance: what floats leave where nothing was drawn that mattered
 NEAREST, LEAST, CYCLES = 5, 10, 10  # values matched; values needed at each visit; cycles of the chain for each set
 
 
@@ -129,9 +130,9 @@ def pool(estimates: Sequence[float], variances: Sequence[float], freedom: float)
     within = sum(variances) / times
     spread = sum((one - mean) ** 2 for one in estimates) / (times - 1)
     total = within + (1 + 1 / times) * spread
-    if max(estimates) == min(estimates) or not spread:  # nothing was drawn that mattered
+    share = (1 + 1 / times) * spread / total if total else 0.0
+    if share < TRIFLE:
         return Pooled(mean, total, freedom)
-    share = (1 + 1 / times) * spread / total
     drawn = (times - 1) / share**2
     observed = (freedom + 1) / (freedom + 3) * freedom * (1 - share)
     return Pooled(mean, total, drawn * observed / (drawn + observed))

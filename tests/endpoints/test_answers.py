@@ -21,6 +21,7 @@ from small_study import SAMPLE, STUDY, sample, tables
 from fhir_ivig.answers import answer, check_endpoints, trace_endpoint
 from fhir_ivig.cli import main
 from fhir_ivig.endpoints.compute import compute
+from fhir_ivig.endpoints.fingerprint import fingerprint
 from fhir_ivig.endpoints.measure_report import to_fhir
 from fhir_ivig.endpoints.trace import trace
 from fhir_ivig.study.study import Study
@@ -93,6 +94,12 @@ def test_every_result_names_its_inputs() -> None:
         assert {r.endpoint: r.inputs for r in compute(study, found | {"assessments": other})[0]}["ck"] != by_name[
             "ck"
         ]
+
+
+def test_a_fingerprint_tells_where_cells_end() -> None:
+    texts = (["ab", "c"], ["a", "bc"], ["abc", ""], ["abc", None], [None, "abc"], ["abc"])
+    prints = {fingerprint(pa.table({"x": pa.array(cells, pa.string())})) for cells in texts}
+    assert len(prints | {fingerprint(pa.table({"y": pa.array(["ab", "c"], pa.string())}))}) == 7
 
 
 @pytest.mark.parametrize(
