@@ -119,12 +119,21 @@ class Asking:
         return self._hint(kind, {name: value for name, value in parameters.items() if name != "code"})
 
     def _hint(self, kind: str, parameters: Parameters) -> int | None:
-        """A count that only serves to ask well, and proves nothing; None where there is none."""
+        """A count that only serves to ask well, and proves nothing; None where there is none.
+
+        It is kept, so that a pull that goes on asks for the same groups.
+        """
         plain = {name: value for name, value in parameters.items() if name != "_count"}
+        counting = {**plain, "_summary": "count"}
+        found = self.portions.find(0, kind, counting)
+        if found:
+            return found.end.total
         try:
-            return next(self.store.search(kind, {**plain, "_summary": "count"})).total
+            with self.portions.writing(0, kind, counting) as writing:
+                writing.end.total = next(self.store.search(kind, counting)).total
         except IssueError:
             return None
+        return writing.end.total
 
     def _pages(self, kind: str, parameters: Parameters) -> Iterator[Page]:
         """The pages, with a total on them where the server goes along; a strict one may not know how."""

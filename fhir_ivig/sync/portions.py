@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
+from threading import get_ident
 from typing import IO
 
 import msgspec
@@ -103,7 +104,7 @@ class Portions:
     def writing(self, place: int, kind: str, parameters: Parameters) -> Iterator[Writing]:
         """The answer to a search, on disk as a portion once the block ends without an exception."""
         path = self._path(place, kind, parameters)
-        part = path.with_suffix(".part")
+        part = path.with_suffix(f".{get_ident()}.part")
         part.unlink(missing_ok=True)
         with create(part) as file:
             portion = Writing(path, file)

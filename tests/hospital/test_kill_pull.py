@@ -136,11 +136,10 @@ def test_a_second_pull_is_refused_while_one_is_under_way(study: Study, tmp_path:
     assert tables(tmp_path / "out").items() >= tables(study.folder).items()
 
 
-def files(out: Path) -> dict[str, bytes]:
-    """What was received, in its order, and the tables."""
-    return {
-        str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.suffix in (".csv", ".ndjson")
-    }
+def files(out: Path) -> dict[str, bytes | list[bytes]]:
+    """The tables, and the lines received, whose order is the server's: HAPI's may be another when it is asked again."""
+    tables = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*.csv")}
+    return {**tables, **{path.name: sorted(path.read_bytes().splitlines()) for path in out.glob("fhir/*.ndjson")}}
 
 
 def private(folder: Path) -> None:
