@@ -137,7 +137,7 @@ def test_a_second_pull_is_refused_while_one_is_under_way(study: Study, tmp_path:
 
 
 def files(out: Path) -> dict[str, bytes | list[bytes]]:
-    """The tables, and the lines received, whose order is the server's: HAPI's may be another when it is asked again."""
+    """The tables, and the lines received, whose order is the server's: HAPI's is another now and then."""
     tables = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*.csv")}
     return {**tables, **{path.name: sorted(path.read_bytes().splitlines()) for path in out.glob("fhir/*.ndjson")}}
 
