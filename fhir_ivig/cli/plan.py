@@ -9,6 +9,7 @@ import click
 
 from fhir_ivig.cli.push import (
     journal_option,
+    links_option,
     take_option,
     taken,
     target_option,
@@ -31,6 +32,7 @@ from fhir_ivig.cli.show import (
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="File for the plan, for push --plan.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="File for the plan as a page to read.")
 @take_option
+@links_option
 @journal_option
 @version_option
 @json_option
@@ -40,6 +42,7 @@ def plan(
     out: Path | None,
     html: Path | None,
     take: tuple[str, ...],
+    links: str | None,
     journal: Path | None,
     fhir_version: str | None,
     as_json: bool,
@@ -69,6 +72,7 @@ def plan(
             version=fhir_version,
             journal=journal,
             take=taken(take),
+            links=links,
             progress=progress,
         )
         progress.end()

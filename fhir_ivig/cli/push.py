@@ -36,6 +36,11 @@ take_option = click.option(
     metavar="ours|theirs=TYPE/ID",
     help="Whose to take of a resource in conflict. May be repeated.",
 )
+links_option = click.option(
+    "--links",
+    metavar="FILE|mrn",
+    help="Which subjects are the hospital's own Patients: a CSV file, or the column mrn; as last time if not given.",
+)
 
 
 def taken(words: Iterable[str]) -> dict[str, Any]:
@@ -62,6 +67,7 @@ def taken(words: Iterable[str]) -> dict[str, Any]:
 @click.option("--withdraw", is_flag=True, help="Mark what left the study as entered in error. Nothing is deleted.")
 @click.option("--agent", metavar="NAME", help="Record at the target who sent what (a Provenance resource).")
 @click.option("--rejects", type=click.Path(path_type=Path), help="Folder for the rows that were not taken, and why.")
+@links_option
 @journal_option
 @version_option
 @json_option
@@ -73,6 +79,7 @@ def push(
     withdraw: bool,
     agent: str | None,
     rejects: Path | None,
+    links: str | None,
     journal: Path | None,
     fhir_version: str | None,
     as_json: bool,
@@ -103,6 +110,7 @@ def push(
             version=fhir_version,
             journal=journal,
             take=taken(take),
+            links=links,
             withdraw=withdraw,
             planned=read_planned(planned) if planned else None,
             rejects=rejects,
@@ -113,6 +121,7 @@ def push(
         show_issues(found.issues)
         said = f"{to}: {found.created} created, {found.updated} updated, {found.unchanged} unchanged, "
         said += f"{found.failed} failed"
+        said += f", {found.linked} linked" if found.linked else ""
         said += f", {found.conflicts} in conflict" if found.conflicts else ""
         said += f", {found.withdrawn} withdrawn" if found.withdrawn else ""
         said += f", {found.left} left the study (mark them with --withdraw)" if found.left else ""

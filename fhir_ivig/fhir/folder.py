@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -57,7 +57,7 @@ class Folder:
                     page.matches.append(line)
             yield page
 
-    def look_up(self, resource_type: str, ids: Sequence[str]) -> dict[str, bytes]:
+    def look_up(self, resource_type: str, ids: Iterable[str]) -> dict[str, bytes]:
         """Those of the resources that the folder's `<type>.ndjson` holds, by id, as it was before `put`."""
         index = self._index(resource_type)
         known = [name for name in ids if name in index]

@@ -1,8 +1,9 @@
 """What was sent to a target and what it held then: so a killed push goes on, and nobody's change is overwritten.
 
 One SQLite file a study and target, by default `.fhir-ivig/` beside study.yaml. It holds ids, hashes and versions, no
-bodies. The intent is written before a request, the outcome after it: whatever was under way when the program died is
-known, and is held against the target by the next plan.
+bodies; and where a resource is at the target, if not under its own id. The intent is written before a request, the
+outcome after it: whatever was under way when the program died is known, and is held against the target by the next
+plan.
 """
 
 from __future__ import annotations
@@ -13,19 +14,25 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.lease import lease
 
-FORMAT = "1"
+FORMAT, EARLIER = "2", "1"  # an earlier one lacks the places of resources, and gets them when it is opened
 # sent: on its way, nobody knows; confirmed: held as sent; failed: refused; kept: theirs was taken; withdrawn: marked.
 State = Literal["sent", "confirmed", "failed", "kept", "withdrawn"]
+# study: a resource of ours, which the target gave an id; hospital: a Patient of theirs, which one of ours stands for.
+Whose = Literal["study", "hospital"]
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS resource (
     ref TEXT PRIMARY KEY, state TEXT NOT NULL, hash BLOB, intended BLOB, version TEXT, code TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS home (
+    whose TEXT NOT NULL, ref TEXT NOT NULL, home TEXT NOT NULL, PRIMARY KEY (whose, ref)
 ) WITHOUT ROWID;
 """
 
@@ -47,6 +54,7 @@ class Journal:
 
     def __init__(self, path: Path, connection: sqlite3.Connection, about: Mapping[str, str], new: bool) -> None:
         self.path, self._db, self.about, self._new = path, connection, about, new
+        self._writing = Lock()
 
     @classmethod
     def open(cls, path: Path, about: Mapping[str, str]) -> Journal:
@@ -70,12 +78,37 @@ class Journal:
         wrong = [
             f"its {name} is {found.get(name)}, expected {value}"
             for name, value in about.items()
-            if found and found.get(name) != value
+            if found and found.get(name) != value and (name, found.get(name)) != ("format", EARLIER)
         ]
         if wrong:
             text = f"This journal is another's: {'; '.join(wrong)}. Name the right one under --journal."
             raise IssueError(Issue("fatal", "conflict", text, str(self.path)))
-        self._all("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
+        if found != {**found, **about}:
+            self._all("INSERT OR REPLACE INTO about VALUES (?, ?)", about.items())
+
+    def recall(self, name: str) -> str | None:
+        """What `remember` was told last."""
+        with _reported(self.path):
+            found = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return str(found[0]) if found else None
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a setting that the next push is to go on with."""
+        with _reported(self.path):
+            self._all("INSERT OR REPLACE INTO about VALUES (?, ?)", [(name, value)])
+
+    def homes(self, whose: Whose) -> dict[str, str]:
+        """Where resources are at the target (`Type/id`, by ours)."""
+        with _reported(self.path):
+            return dict(self._db.execute("SELECT ref, home FROM home WHERE whose = ?", (whose,)))
+
+    def settle(self, whose: Whose, homes: Mapping[str, str]) -> None:
+        """Note where resources are. All Patients of the hospital are told at once: the others are no more linked."""
+        with _reported(self.path):
+            if whose == "hospital":
+                gone = self.homes(whose).keys() - homes.keys()
+                self._all("DELETE FROM home WHERE whose = ? AND ref = ?", [(whose, ref) for ref in gone])
+            self._all("INSERT OR REPLACE INTO home VALUES (?, ?, ?)", [(whose, *each) for each in homes.items()])
 
     def entries(self, refs: Iterable[str]) -> dict[str, Entry]:
         """What is known of these resources (`Type/id`)."""
@@ -109,10 +142,11 @@ class Journal:
                 self._all("INSERT OR REPLACE INTO resource VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def _all(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-        """All rows, or none."""
-        self._db.execute("BEGIN IMMEDIATE")
-        with self._db:  # ends the transaction, as is right
-            self._db.executemany(statement, rows)
+        """All rows, or none; one thread at a time."""
+        with self._writing:
+            self._db.execute("BEGIN IMMEDIATE")
+            with self._db:  # ends the transaction, as is right
+                self._db.executemany(statement, rows)
 
     def close(self) -> None:
         """Close the file; one that is new and knows nothing is taken away."""

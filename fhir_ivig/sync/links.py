@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,18 +12,20 @@ import msgspec
 from fhir_ivig.fhir.bundle import head
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.folder import Folder
-from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.issue import Issue, IssueError, Severity
+from fhir_ivig.mapping.collection import Bound
 from fhir_ivig.mapping.references import Told
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.searches import escaped
 
+OWN_MRNS = "mrn"  # in place of a file of links: the study's own column
 COLUMNS = ("subject", "system", "value")
 AT_ONCE = 50  # identifiers a search
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A subject and the identifier that the hospital knows it by; `file` and `row` are where that is said.
+    """A subject and the identifier that the hospital knows it by; `file`, `row`, `column` are where that is said.
 
     An empty `subject` asks for the Patient alone; who it is, its resources must tell.
     """
@@ -33,11 +35,15 @@ class Link:
     value: str
     file: str = ""
     row: int | None = None
+    column: str = "value"
 
     def issue(self, text: str) -> Issue:
-        """An error at the link's place."""
-        whose = self.subject or "this Patient"
-        return Issue("error", "not-found", f"{text}: {whose} is left out.", self.file or None, self.row, "value")
+        """An error at the link's place: whom it names is left out."""
+        return self.at("error", f"{text}: {self.subject or 'this Patient'} is left out.")
+
+    def at(self, severity: Severity, text: str) -> Issue:
+        """An Issue at the link's place."""
+        return Issue(severity, "not-found", text, self.file or None, self.row, self.column)
 
 
 @dataclass(slots=True)
@@ -93,39 +99,71 @@ def links_of(study: Study) -> list[Link]:
             strict=True,
         ):
             if subject and mrn:
-                links.append(Link(subject, study.parameters["mrn_system"], mrn, "subjects", row))
+                links.append(Link(subject, study.parameters["mrn_system"], mrn, block.file, row, OWN_MRNS))
     return links
 
 
-def resolve(store: Client | Folder, links: Sequence[Link], ours: str, target: str) -> Linked:
-    """Looks the links' identifiers up in a server or folder: exactly one Patient each, or an Issue and nobody.
+def links_named(study: Study, links: str | Path) -> list[Link]:
+    """The links that a person named: a CSV file, or `mrn` for the study's own column. IssueError as these."""
+    return links_of(study) if links == OWN_MRNS else read_links(Path(links))
 
-    `ours` is the identifier system of the study's own Patients, which are no hospital's: a subject that has one needs
-    no link. `target` is the mapping of Patients, for what is told. IssueError when the look-up fails.
-    """
+
+def patient_mapping(bound: Bound) -> str:
+    """The mapping whose resources are Patients."""
+    return next(name for name, each in bound.mappings.by_name.items() if each.resource_type == "Patient")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a link led to: the hospital's Patients (the resources by `Patient/id`); where there is none, the `others`
+    that have the identifier, which are the study's own; why it cannot be taken, if so."""
+
+    link: Link
+    theirs: dict[str, bytes]
+    others: dict[str, bytes]
+    wrong: str | None = None
+
+
+def match(store: Client | Folder, links: Sequence[Link], ours: str) -> Iterator[Match]:
+    """Looks the links' identifiers up in a server or folder: exactly one Patient each, for one subject, or what is
+    wrong. `ours` is the identifier system of the study's own Patients, which are no hospital's. IssueError when the
+    look-up fails."""
     found = _look_up(store, list(dict.fromkeys((link.system, link.value) for link in links)))
-    hospital = {key: [ref for ref, systems in held.items() if ours not in systems] for key, held in found.items()}
+    hospital = {
+        key: {ref: line for ref, line in held.items() if ours not in {system for system, _ in identifiers(line)}}
+        for key, held in found.items()
+    }
     owners: dict[tuple[str, str] | str, set[str]] = {}
     for link in links:
         named: list[tuple[str, str] | str] = [(link.system, link.value), *hospital.get((link.system, link.value), ())]
         for name in named:
             owners.setdefault(name, set()).add(link.subject)
-    linked = Linked()
     for link in links:
         key = (link.system, link.value)
-        theirs = hospital.get(key, [])
-        all_names: list[tuple[str, str] | str] = [key, *theirs]
+        theirs = hospital.get(key, {})
+        names: list[tuple[str, str] | str] = [key, *theirs]
+        wrong = None
         if len(theirs) > 1:
-            linked.issues.append(link.issue(f"{len(theirs)} Patients have this identifier, where one is due"))
-        elif any(len(owners[name]) > 1 for name in all_names):
-            linked.issues.append(link.issue("Another subject is linked to the same Patient"))
+            wrong = f"{len(theirs)} Patients have this identifier, where one is due"
+        elif any(len(owners[name]) > 1 for name in names):
+            wrong = "Another subject is linked to the same Patient"
         elif key not in found:
-            linked.issues.append(link.issue("No Patient has this identifier"))
-        else:
-            linked.patients += [ref.partition("/")[2] for ref in theirs or found[key]]
-            if theirs and link.subject:
-                names = (theirs[0], f"{link.system}|{link.value}")
-                linked.told += [Told(name, target, link.subject, 0) for name in names]
+            wrong = "No Patient has this identifier"
+        yield Match(link, theirs, found.get(key, {}), wrong)
+
+
+def resolve(store: Client | Folder, links: Sequence[Link], ours: str, target: str) -> Linked:
+    """The Patients that links lead to, or an Issue and nobody; a subject that has a Patient of the study needs no
+    link. `target` is the mapping of Patients, for what is told. Otherwise as `match`."""
+    linked = Linked()
+    for each in match(store, links, ours):
+        if each.wrong:
+            linked.issues.append(each.link.issue(each.wrong))
+            continue
+        linked.patients += [ref.partition("/")[2] for ref in each.theirs or each.others]
+        if each.theirs and each.link.subject:
+            names = (*each.theirs, f"{each.link.system}|{each.link.value}")
+            linked.told += [Told(name, target, each.link.subject, 0) for name in names]
     linked.patients = list(dict.fromkeys(linked.patients))
     return linked
 
@@ -148,9 +186,9 @@ def identifiers(line: bytes) -> set[tuple[str, str]]:
     return {(each.system, each.value) for each in listed if each.system and each.value}
 
 
-def _look_up(store: Client | Folder, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, set[str]]]:
-    """The Patients (`Patient/id`) that have each identifier, with the systems of all their identifiers."""
-    found: dict[tuple[str, str], dict[str, set[str]]] = {}
+def _look_up(store: Client | Folder, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, bytes]]:
+    """The Patients, by `Patient/id`, that have each identifier."""
+    found: dict[tuple[str, str], dict[str, bytes]] = {}
     for start in range(0, len(keys), AT_ONCE):
         some = set(keys[start : start + AT_ONCE])
         value = ",".join(f"{escaped(system)}|{escaped(value)}" for system, value in sorted(some))
@@ -158,11 +196,11 @@ def _look_up(store: Client | Folder, keys: Sequence[tuple[str, str]]) -> dict[tu
         for page in store.search("Patient", {"identifier": value, "_count": "200"}):
             total = max(total, page.total or 0)
             for line in page.matches:
-                ref, has = head(line).ref, identifiers(line)
+                ref = head(line).ref
                 refs.add(ref)
-                for key in has & some:
-                    found.setdefault(key, {})[ref] = {system for system, _ in has}
+                for key in identifiers(line) & some:
+                    found.setdefault(key, {})[ref] = line
         if len(refs) < total:
-            said = f"The server said that {total} Patients have these identifiers and gave {len(refs)}: pull again."
+            said = f"The server said that {total} Patients have these identifiers and gave {len(refs)}: try again."
             raise IssueError(Issue("fatal", "incomplete", said))
     return found

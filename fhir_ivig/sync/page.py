@@ -20,6 +20,7 @@ _STATES = {
     "create": "new: will be created",
     "update": "changed in the study: will be updated",
     "unchanged": "equal: not sent",
+    "linked": "Patients of the hospital: pointed at, not sent",
     "conflict": "changed at the target by somebody else: will not be overwritten",
     "left": "left the study: marked as entered in error only with --withdraw",
     "refused": "cannot be sent",

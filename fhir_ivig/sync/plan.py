@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -14,13 +14,13 @@ from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.fhir.lines import Block
 from fhir_ivig.issue import Issue
 from fhir_ivig.sync.journal import Entry, Journal
+from fhir_ivig.sync.linking import Linking
 from fhir_ivig.sync.steps import State, Step, Take, step_of, step_of_left
+from fhir_ivig.sync.waves import waves
 
 _T = TypeVar("_T")
 LOOK_UP = 100  # ids a search
-_REFERENCE = re.compile(rb'"reference"\s*:\s*"([A-Z][A-Za-z]+)/')
-# What others refer to goes first where the references themselves leave it open.
-_USUAL = ("Organization", "Practitioner", "ResearchStudy", "Patient", "ResearchSubject", "Condition", "Medication")
+_REFERENCE = re.compile(rb'"reference"\s*:\s*"(([A-Z][A-Za-z]+)/[^"]*)"')
 
 
 class Target(Protocol):
@@ -34,7 +34,9 @@ class Target(Protocol):
     connections: int
     at_once: bool
 
-    def look_up(self, resource_type: str, ids: Sequence[str]) -> dict[str, bytes]: ...
+    def look_up(self, resource_type: str, wanted: Mapping[str, bytes | None], /) -> Mapping[str, bytes | Issue]:
+        """What it holds of resources, by id; an Issue in place of what cannot be told. `wanted` are ours by id, None
+        for what left the study."""
 
     def put(self, puts: Sequence[Put]) -> list[Answer]: ...
 
@@ -88,15 +90,17 @@ def plan(
     take: Mapping[str, Take] | None = None,
     version: str = "R4",
     left: bool = True,
+    linking: Linking | None = None,
 ) -> Plan:
     """The plan of sending every resource below `source` to `target`.
 
     With a `journal`, what somebody else changed at the target is a conflict, unless `take` says for its `Type/id`
     whose to take; without one every difference is ours. What the journal knows and the source has no more has left
     the study (not looked for unless `left`); FHIR `version` says how that is marked. An id that occurs twice is
-    refused wherever it stands: which of the two is meant cannot be known. Memory: the ids, and one block.
+    refused wherever it stands: which of the two is meant cannot be known. Of `linking`, a linked Patient is not sent,
+    and neither is whoever was refused, nor what refers to them. Memory: the ids, and one block.
     """
-    planner = _Planner(target, journal, take or {}, version)
+    planner = _Planner(target, journal, take or {}, version, linking or Linking())
     for block in read_blocks([source]):
         planner.block(block)
     if journal and left:
@@ -108,8 +112,16 @@ def plan(
 class _Planner:
     """A plan under way."""
 
-    def __init__(self, target: Target, journal: Journal | None, take: Mapping[str, Take], version: str) -> None:
+    def __init__(
+        self,
+        target: Target,
+        journal: Journal | None,
+        take: Mapping[str, Take],
+        version: str,
+        linking: Linking,
+    ) -> None:
         self.target, self.journal, self.take, self.version = target, journal, take, version
+        self.linking = linking
         self.made, self.needs = Plan(), dict[str, set[str]]()
         self.exact = False
         self.first_digits: Item | None = None
@@ -122,14 +134,39 @@ class _Planner:
             files += [] if block.file in files else [block.file]
             found = self.needs.setdefault(resource_type, set())
             for item in items:
-                found.update(kind.decode() for kind in _REFERENCE.findall(item.line))
-            for group in chunks(items, LOOK_UP):
-                held = self.target.look_up(resource_type, [item.id for item in group])
+                found.update(kind.decode() for _, kind in _REFERENCE.findall(item.line))
+            for group in chunks([item for item in items if not self.aside(item)], LOOK_UP):
+                held = self.target.look_up(resource_type, {item.id: item.line for item in group})
                 known = self.journal.entries(item.ref for item in group) if self.journal else None
                 for item in group:
                     self.item(item, held.get(item.id), known)
 
-    def item(self, item: Item, held: bytes | None, known: Mapping[str, Entry] | None) -> None:
+    def aside(self, item: Item) -> bool:
+        """Whether an item is not sent for a link: a Patient of the hospital, whom there is none for, or what is of
+        such a one."""
+        linking = self.linking
+        if item.ref in linking.linked:
+            self.made.states[item.ref] = "linked"
+            return True
+        issue = linking.refused.get(item.ref)
+        if linking.refused and not issue:
+            whom = {ref.decode() for ref, _ in _REFERENCE.findall(item.line)} & linking.refused.keys()
+            issue = (
+                Issue("error", "not-found", "Its subject has no Patient at the target: not sent.") if whom else None
+            )
+        if issue:
+            self.refuse(item, issue)
+        return bool(issue)
+
+    def refuse(self, item: Item, issue: Issue) -> None:
+        self.made.states[item.ref] = "refused"
+        self.made.places[item.ref] = item.file, item.row
+        self.made.issues.append(issue.at(file=item.file, row=item.row))
+
+    def item(self, item: Item, held: bytes | Issue | None, known: Mapping[str, Entry] | None) -> None:
+        if isinstance(held, Issue):
+            self.refuse(item, held)
+            return
         ref = item.ref
         entry = known.get(ref) if known else None
         step = step_of(item.line, held, entry, self.target.base, self.take.get(ref), journalled=known is not None)
@@ -151,14 +188,17 @@ class _Planner:
         """What is at the target of the study and in the study no more."""
         gone: dict[str, list[str]] = {}
         for ref in journal.refs("confirmed", "sent", "failed"):
-            if ref not in self.made.states:
+            if self.made.states.get(ref) in (None, "linked"):  # linked by now: its own Patient is one too many
                 gone.setdefault(ref.partition("/")[0], []).append(ref)
         for resource_type, refs in gone.items():
             for group in chunks(refs, LOOK_UP):
-                held = self.target.look_up(resource_type, [ref.partition("/")[2] for ref in group])
+                held = self.target.look_up(resource_type, {ref.partition("/")[2]: None for ref in group})
                 known = journal.entries(group)
                 for ref in group:
                     theirs = held.get(ref.partition("/")[2])
+                    if isinstance(theirs, Issue):
+                        self.made.issues.append(theirs)
+                        continue
                     step = step_of_left(resource_type, theirs, known[ref], self.target.base, self.version)
                     if step and step.adopt:
                         self.made.adopted[ref] = step.adopt
@@ -212,20 +252,6 @@ def _settle_digits(made: Plan, exact: bool, first: Item) -> None:
             "and 10.5 do; nothing it returned shows that it keeps digits: they were taken as unchanged, not sent"
         )
         made.issues.append(Issue("warning", "value", text, file=first.file, row=first.row))
-
-
-def waves(needs: Mapping[str, Set[str]]) -> list[list[str]]:
-    """Resource types in levels, each after all it refers to; a circle is opened where the usual order says."""
-
-    def rank(kind: str) -> tuple[int, str]:
-        return (_USUAL.index(kind) if kind in _USUAL else len(_USUAL), kind)
-
-    left, levels = sorted(needs, key=rank), list[list[str]]()
-    while left:
-        free = [kind for kind in left if not (needs[kind] - {kind}) & set(left)]
-        levels.append(free or left[:1])
-        left = [kind for kind in left if kind not in levels[-1]]
-    return levels
 
 
 def chunks(things: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from fhir_ivig.issue import Issue, IssueError, failed
 
-FORMAT = 1
+FORMAT = 2
 SHOWN = 60  # characters of a value in a line
 
 
@@ -57,8 +58,9 @@ class Change:
 class Planned:
     """What a push of the study `study` (its base) to `target` would do: how many of each, and what changes.
 
-    counts: create, update, unchanged, conflict, left, refused (resources) and withheld (rows). created: `Type/id` of
-    the new ones. source: a hash of the whole study as FHIR.
+    counts: create, update, unchanged, linked, conflict, left, refused (resources) and withheld (rows). created:
+    `Type/id` of the new ones. linked: Patients of the study and the hospital's that are pointed at in place of them.
+    source: a hash of the whole study as FHIR.
     """
 
     study: str
@@ -67,6 +69,7 @@ class Planned:
     counts: dict[str, int]
     changes: list[Change]
     created: list[str]
+    linked: Mapping[str, str]
     issues: list[Issue] = field(default_factory=list)
 
     @property
@@ -85,6 +88,7 @@ class Planned:
             "counts": self.counts,
             "changes": [change.as_dict() for change in self.changes],
             "created": self.created,
+            "linked": dict(self.linked),
             "issues": [issue.as_dict() for issue in self.issues],
         }
 
@@ -98,6 +102,7 @@ class Planned:
         moved = {change["resource"] for change in then["changes"] if change not in today["changes"]}
         moved |= {change["resource"] for change in today["changes"] if change not in then["changes"]}
         moved |= set(then["created"]) ^ set(today["created"])
+        moved |= {ref for ref, _ in then["linked"].items() ^ today["linked"].items()}
         if moved or then["source"] != today["source"]:
             text = "The study or the target has changed since the plan was made"
             text += f" ({len(moved)} resources are planned otherwise now): plan again."
@@ -122,7 +127,7 @@ def read_planned(path: Path) -> Planned:
             for each in found["changes"]
         ]
         issues = [Issue(**issue) for issue in found["issues"]]
-        known = {name: found[name] for name in ("study", "target", "source", "counts", "created")}
+        known = {name: found[name] for name in ("study", "target", "source", "counts", "created", "linked")}
         return Planned(changes=changes, issues=issues, **known)
     except OSError as error:
         raise IssueError(Issue("fatal", "not-found", f"Cannot read it: {error.strerror}.", str(path))) from None

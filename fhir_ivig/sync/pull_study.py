@@ -20,7 +20,7 @@ from fhir_ivig.study.study import Study
 from fhir_ivig.sync.bulk import Bulk, Export
 from fhir_ivig.sync.export import bind
 from fhir_ivig.sync.incremental import deleted_since, known_from, merge
-from fhir_ivig.sync.links import Link, Linked, identifiers, links_of, read_links, resolve
+from fhir_ivig.sync.links import Link, Linked, identifiers, links_named, patient_mapping, resolve
 from fhir_ivig.sync.portions import Portions, kept
 from fhir_ivig.sync.pull import Known, Search, pull
 from fhir_ivig.sync.pull_bulk import pull_bulk
@@ -29,8 +29,6 @@ from fhir_ivig.sync.searches import searches
 from fhir_ivig.sync.source import Server, ask_server, open_source
 from fhir_ivig.sync.tabulate import Tabulated, tabulate_into
 from fhir_ivig.sync.whole import MARKER, landing, read_manifest, whole_folder
-
-OWN_MRNS = "mrn"  # in place of a file of links: the study's own column
 
 
 def pull_study(
@@ -150,7 +148,7 @@ def _link(
     links: str | Path | None,
 ) -> Linked:
     """The hospital's Patients of the cohort. IssueError for links that cannot be read or a look-up that fails."""
-    found = [] if links is None else links_of(study) if links == OWN_MRNS else read_links(Path(links))
+    found = [] if links is None else links_named(study, links)
     if subjects is not None:
         found = [link for link in found if link.subject in subjects]
     if mrns is not None:
@@ -163,11 +161,6 @@ def _link(
         return Linked()
     target = patient_mapping(bound)
     return resolve(store, found, identifier_system(bound.base, target), target)
-
-
-def patient_mapping(bound: Bound) -> str:
-    """The mapping whose resources are Patients."""
-    return next(name for name, each in bound.mappings.by_name.items() if each.resource_type == "Patient")
 
 
 def _not_found(fhir: Path, bound: Bound, linked: Linked, subjects: Sequence[str]) -> list[Issue]:

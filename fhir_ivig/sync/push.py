@@ -48,7 +48,9 @@ def push(
     return apply(made, store, on_progress=on_progress)
 
 
-def open_target(target: str | Path | ServerSettings, token: str | None = None, version: str | None = None) -> Target:
+def open_target(
+    target: str | Path | ServerSettings, token: str | None = None, version: str | None = None
+) -> Server | Folder:
     """A FHIR base address (with its bearer `token`, else that of the environment), a server.yaml, or a folder, as the
     target of a push of FHIR `version`. IssueError as `server.open_server`."""
     if settings := server_settings(target):

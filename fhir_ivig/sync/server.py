@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from fhir_ivig.fhir.bundle import Answer, Put, batch, head
@@ -35,7 +35,7 @@ class Server:
         self.entries, self.size, self.connections = entries, size, connections
         self._totals = True  # whether it takes _total
 
-    def look_up(self, resource_type: str, ids: Sequence[str]) -> dict[str, bytes]:
+    def look_up(self, resource_type: str, ids: Collection[str]) -> dict[str, bytes]:
         """Those of the resources that the server has, by id. IssueError if it gives fewer than it says it has: what
         is held back would be taken for new, and overwritten."""
         wanted = {"_id": ",".join(ids), "_count": str(len(ids)), **({"_total": "accurate"} if self._totals else {})}

@@ -9,8 +9,9 @@ from fhir_ivig.fhir.compare import compare, fingerprint, version
 from fhir_ivig.sync.journal import Entry
 from fhir_ivig.sync.withdraw import withdrawn
 
-# left: no row of the study any more; digits: differs in the digits of decimals only; refused: cannot be sent.
-State = Literal["create", "update", "unchanged", "conflict", "left", "digits", "refused"]
+# left: no row of the study any more; digits: differs in the digits of decimals only; refused: cannot be sent;
+# linked: a Patient of the hospital stands for it.
+State = Literal["create", "update", "unchanged", "conflict", "left", "digits", "refused", "linked"]
 Take = Literal["ours", "theirs"]
 
 

@@ -14,8 +14,8 @@ import pytest
 from fhir_ivig.fhir.bundle import head
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.issue import IssueError
-from fhir_ivig.sync.plan import waves
 from fhir_ivig.sync.push import Pushed, push
+from fhir_ivig.sync.waves import waves
 
 STUDY = "https://example.org/studies/push"
 
