@@ -41,6 +41,12 @@ def hapi_r5(run_folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def hapi_own_ids(run_folder: Path) -> Iterator[str]:
+    """The base address of a HAPI FHIR JPA server with R4 that lets no client choose ids."""
+    yield from _had(hapi("R4", run_folder, client_ids=False))
+
+
+@pytest.fixture(scope="session")
 def medplum_url(run_folder: Path) -> Iterator[str]:
     """The base address of Medplum's FHIR router (R4) with its memory repository."""
     yield from _had(medplum(run_folder))

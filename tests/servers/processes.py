@@ -61,19 +61,22 @@ def sekmet() -> Iterator[str]:
 
 
 @contextmanager
-def hapi(version: Literal["R4", "R5"], run: Path | None = None) -> Iterator[str]:
-    """The base address of a HAPI FHIR JPA server, in-memory; `run` is where it runs and who shares it.
+def hapi(version: Literal["R4", "R5"], run: Path | None = None, *, client_ids: bool = True) -> Iterator[str]:
+    """The base address of a HAPI FHIR JPA server, in-memory; `run` is where it runs and who shares it. Without
+    `client_ids` it gives every resource an id itself, and refuses a PUT to one that it has not given.
 
     MissingError, or RuntimeError with the last lines of its log when it cannot be built or does not start.
     """
     folder = HERE / "hapi"
 
     def command(home: Path, port: int) -> list[str]:
-        options = [f"--port={port}", f"--fhir={version.lower()}"]
+        ids = "ALPHANUMERIC" if client_ids else "NOT_ALLOWED"
+        options = [f"--port={port}", f"--fhir={version.lower()}", f"--fhir.client-ids={ids}"]
         return ["java", *JAVA, f"-Djava.io.tmpdir={home}", "-jar", str(folder / "target/hapi.jar"), *options]
 
     build = ("mvn", "-q", "-B", "package")
-    server = Server(f"hapi-{version}", folder, ("pom.xml", "src/**/*.java"), build, "target/.built", command)
+    name = f"hapi-{version}" if client_ids else f"hapi-{version}-own-ids"
+    server = Server(name, folder, ("pom.xml", "src/**/*.java"), build, "target/.built", command)
     with _running(server, run) as base:
         yield base
 

@@ -214,3 +214,25 @@ def test_a_server_that_does_not_start_shows_its_log(
     monkeypatch.setattr(processes, "JAVA", ("-XX:NoSuchOption",))
     with pytest.raises(RuntimeError, match=r"(?s)hapi-R4 did not start.*NoSuchOption"), hapi("R4", tmp_path):
         pass
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_hapi_without_ids_of_a_client(hapi_own_ids: str, kind: str) -> None:
+    """What the strategies lean on where a server gives the ids."""
+    server = Asked(hapi_own_ids)
+    patient, twice = server.patient(), server.patient()
+    assert server.put(patient).status_code == 404
+    condition = f"identifier={server.system}|{patient['identifier'][0]['value']}"
+    entry = {"resource": patient, "request": {"method": "POST", "url": "Patient", "ifNoneExist": condition}}
+    first, again = (
+        server.ask("POST", "", {"resourceType": "Bundle", "type": kind, "entry": [entry]}).json()["entry"][0]
+        for _ in range(2)
+    )
+    assert [first["response"]["status"][:3], again["response"]["status"][:3]] == ["201", "200"]
+    assert first["response"]["location"] == again["response"]["location"]
+    _, given, _, version = first["response"]["location"].split("/")
+    assert (given.isdigit(), version) == (True, "1")
+    for _ in range(2):
+        assert server.ask("POST", "Patient", twice).status_code == 201
+    key = f"identifier={server.system}|{twice['identifier'][0]['value']}"
+    assert server.ask("POST", "Patient", twice, If_None_Exist=key).status_code == 412
