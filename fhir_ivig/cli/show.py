@@ -52,7 +52,7 @@ def command(as_json: bool = False) -> Iterator[None]:
     except IssueError as error:
         _stop(error.issues, as_json)
     except KeyboardInterrupt:
-        _stop([Issue("fatal", "incomplete", "Interrupted.")], as_json)
+        _stop([Issue("fatal", "incomplete", "Interrupted: give the same command again.")], as_json)
     except BrokenPipeError:
         raise  # whoever reads our stdout has seen enough: click ends quietly
     except OSError as error:

@@ -204,8 +204,9 @@ def _bundle(settings: ServerSettings, facts: Mapping[str, Fact], title: str) -> 
 
 def _issues(statement: Mapping[str, Any], types: Collection[str]) -> Iterator[Issue]:
     if release(statement) is None:
-        said = str(statement.get("fhirVersion"))[:20]
-        yield Issue("error", "not-supported", f"the server speaks FHIR {said!a}: R4, R4B and R5 are known here")
+        said = statement.get("fhirVersion")
+        speaks = f"speaks FHIR {str(said)[:20]!a}" if said else "does not say which FHIR version it speaks"
+        yield Issue("error", "not-supported", f"the server {speaks}: R4, R4B and R5 are known here")
     named = {entry.get("type") for entry in _list(_rest(statement).get("resource"))}
     missing = sorted(set(types) - named)
     if missing and named:

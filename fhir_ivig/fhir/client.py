@@ -67,8 +67,13 @@ class Client:
         return f"Client({self.gate.base!r})"
 
     def capability(self) -> dict[str, Any]:
-        """The server's CapabilityStatement."""
-        return self.statement(self.transport.ask("GET", "metadata"))
+        """The server's CapabilityStatement; IssueError if it has none."""
+        try:
+            return self.statement(self.transport.ask("GET", "metadata"))
+        except RefusedError as error:
+            if error.status not in (404, 410):
+                raise
+        raise _fatal("not-found", f"{self.gate.base}/metadata is not there: is this a FHIR address?")
 
     def statement(self, reply: Reply) -> dict[str, Any]:
         """The CapabilityStatement in the answer to `metadata`; IssueError if it is none."""

@@ -14,6 +14,7 @@ from fhir_ivig.fhir.settings import ServerSettings, known_of, read_server
 from fhir_ivig.fhir.smart import BackendServices
 from fhir_ivig.fhir.transport import Transport
 from fhir_ivig.fhir.wire import Wire
+from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.yamltext import load
 
 __all__ = ["ServerSettings", "connect", "read_server", "server_settings"]
@@ -33,8 +34,11 @@ def server_settings(given: str | Path | ServerSettings, preset: str | None = Non
         return given
     if str(given).lower().endswith((".yaml", ".yml")) and "://" not in str(given):
         root = load(Path(given))
-        block = root.value.get("server") if root.kind == "mapping" else None
-        return read_server(block or root, Path(given))
+        keys = root.value if root.kind == "mapping" else {}
+        if "tables" in keys and "server" not in keys:
+            text = "This is a study that names no server: put one under `server:`, or give an address."
+            raise IssueError(Issue("fatal", "required", text, str(given)))
+        return read_server(keys.get("server") or root, Path(given))
     if not is_address(str(given)):
         return None
     auth = Secret("env", TOKEN) if os.environ.get(TOKEN) else None

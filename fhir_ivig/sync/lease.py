@@ -13,13 +13,16 @@ from fhir_ivig.issue import Issue, IssueError
 @contextmanager
 def lease(path: Path, said: str) -> Iterator[None]:
     """Keeps others away from what the file `path` stands for until the block ends; IssueError (`said`) where another
-    holds it. OSError and sqlite3.Error where the file cannot be made."""
+    holds it, or where the file cannot be written. OSError where it cannot be made."""
     path.touch(mode=0o600)
     connection = sqlite3.connect(path, isolation_level=None, timeout=0)
     try:
         connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError:
-        raise IssueError(Issue("fatal", "lock-error", said, str(path))) from None
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise IssueError(Issue("fatal", "lock-error", said, str(path))) from None
+        text = f"Cannot write ({error}): make room, see that it may be written, or choose another place."
+        raise IssueError(Issue("fatal", "no-store", text, str(path))) from None
     else:
         yield
     finally:

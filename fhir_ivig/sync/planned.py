@@ -105,7 +105,8 @@ class Planned:
         moved |= {ref for ref, _ in then["linked"].items() ^ today["linked"].items()}
         if moved or then["source"] != today["source"]:
             text = "The study or the target has changed since the plan was made"
-            text += f" ({len(moved)} resources are planned otherwise now): plan again."
+            text += f" (planned otherwise now: {len(moved)})" if moved else " (other values are new)"
+            text += ": plan again."
             raise IssueError(Issue("fatal", "conflict", text))
 
 
@@ -128,10 +129,12 @@ def read_planned(path: Path) -> Planned:
         ]
         issues = [Issue(**issue) for issue in found["issues"]]
         known = {name: found[name] for name in ("study", "target", "source", "counts", "created", "linked")}
-        return Planned(changes=changes, issues=issues, **known)
+        made = Planned(changes=changes, issues=issues, **known)
+        made.check(made)  # what is damaged in it shows here
+        return made
     except OSError as error:
         raise IssueError(Issue("fatal", "not-found", f"Cannot read it: {error.strerror}.", str(path))) from None
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         text = "This is no plan of `fhir-ivig plan`, or it is damaged: plan again."
         raise IssueError(Issue("fatal", "structure", text, str(path))) from None
 
@@ -146,8 +149,9 @@ def _plain(value: Any) -> Any:
 
 
 def shown(value: Any, most: int | None = SHOWN) -> str:
-    """A value for people, of at most so many characters."""
+    """A value for people, of at most so many characters; what cannot be seen, or moves a terminal, as `\\x1b`."""
     if value is None:
         return "nothing"
     text = json.dumps(_plain(value), ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
     return text if most is None or len(text) <= most else f"{text[: most - 3]}..."

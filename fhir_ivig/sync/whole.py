@@ -45,10 +45,14 @@ def whole_folder(out: Path, inputs: Iterable[Path] = (), *, keep_complete: bool 
         part.rename(target)
         shutil.rmtree(earlier, ignore_errors=True)
     except OSError as error:
-        text = f"Cannot write: {error.strerror or error}."
-        raise IssueError(Issue("fatal", "no-store", text, str(out))) from None
+        raise _unwritten(out, error) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _unwritten(path: Path, error: OSError) -> IssueError:
+    text = f"Cannot write: {error.strerror or error}. Make room, or choose another place."
+    return IssueError(Issue("fatal", "no-store", text, str(path)))
 
 
 def landing(out: Path, part: Path) -> Path:
@@ -107,11 +111,13 @@ def _alive(process: int) -> bool:
 
 
 def write_private(path: Path, text: str | bytes) -> None:
-    """A file with patients' data, whole or not at all, for its owner only. OSError goes up."""
+    """A file with patients' data, whole or not at all, for its owner only. IssueError if it cannot be written."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with create(part) as file:
             file.write(text.encode() if isinstance(text, str) else text)
         part.replace(path)
+    except OSError as error:
+        raise _unwritten(path, error) from None
     finally:
         part.unlink(missing_ok=True)

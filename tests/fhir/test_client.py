@@ -126,3 +126,9 @@ def test_real_server(server: str) -> None:
     assert {head(line).ref for page in pages for line in page.matches} == set(refs)
     with pytest.raises(IssueError, match="subjct"):
         list(client.search("Observation", {"subjct": "Patient/1"}))
+
+
+def test_an_address_below_which_there_is_no_fhir(scripted: Any) -> None:
+    server = scripted([{"status": 404, "body": "<html>Not found</html>", "headers": {"Content-Type": "text/html"}}])
+    with pytest.raises(IssueError, match=r"fatal: .*/metadata is not there: is this a FHIR address\?"):
+        Client(server.base).capability()

@@ -71,6 +71,9 @@ def test_what_is_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             server_settings(wrong)
     with pytest.raises(IssueError, match="no preset"):
         server_settings("https://host.example/fhir", "happy")
+    (tmp_path / "study.yaml").write_text("study: trial\nbase: https://host.example\ntables: {}\n")
+    with pytest.raises(IssueError, match="names no server"):
+        server_settings(str(tmp_path / "study.yaml"))
 
 
 def test_a_partner_feed(scripted: Any, tmp_path: Path) -> None:

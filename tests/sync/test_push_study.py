@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -21,7 +22,7 @@ from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.journal import Entry, Journal, journal_path
-from fhir_ivig.sync.planned import read_planned
+from fhir_ivig.sync.planned import read_planned, shown
 from fhir_ivig.sync.push_study import PushedStudy, plan_study, push_study, status_of
 
 ROOT = Path(__file__).parents[2]
@@ -200,7 +201,34 @@ def test_a_plan_of_another_target(study: Study, tmp_path: Path) -> None:
         push_study(study, str(tmp_path / "other"), planned=planned)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 0}', '{"format": 1}', '{"format": 1, "changes": 3}'])
+def test_a_plan_says_what_moved(study: Study, folder: Path, tmp_path: Path) -> None:
+    planned = plan_study(study, str(tmp_path / "outbox"))
+    edit(folder, "assessments", set_ck("4711"))
+    with pytest.raises(IssueError, match=r"\(other values are new\): plan again"):
+        push_study(study, str(tmp_path / "outbox"), planned=planned)
+
+
+@pytest.mark.parametrize("damage", [{"counts": {}}, {"created": 5}, {"changes": [5]}, {"issues": [5]}, {"counts": 5}])
+def test_a_damaged_plan(damage: dict[str, Any], study: Study, tmp_path: Path) -> None:
+    found = plan_study(study, str(tmp_path / "outbox")).as_dict()
+    (tmp_path / "plan.json").write_text(json.dumps(found))
+    assert read_planned(tmp_path / "plan.json").as_dict() == found
+    (tmp_path / "plan.json").write_text(json.dumps(found | damage))
+    with pytest.raises(IssueError, match="no plan"):
+        read_planned(tmp_path / "plan.json")
+
+
+def test_what_moves_a_terminal_is_shown() -> None:
+    assert shown("Doe\x1b]0;title\x07\u202e\n\x9b J\xfcrgen") == r"Doe\x1b]0;title\x07\u202e\n\x9b J\xfcrgen".replace(
+        r"\xfc", "\xfc"
+    )
+    assert shown([{"family": "\x1b[2J"}]) == r'[{"family": "\u001b[2J"}]'
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "[" * 9999, '{"format": 0}', '{"format": 1}', '{"format": 1, "changes": 3}'],
+)
 def test_a_file_that_is_no_plan(text: str, tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(IssueError, match="no plan"):

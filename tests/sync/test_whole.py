@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fhir_ivig.fhir.address import is_address
 from fhir_ivig.issue import IssueError
-from fhir_ivig.sync.whole import whole_folder
+from fhir_ivig.sync.lease import lease
+from fhir_ivig.sync.whole import whole_folder, write_private
 
 OURS = json.dumps({"complete": True, "issues": {}})
 
@@ -86,3 +89,39 @@ def test_what_looks_like_an_address_is_no_folder(text: str) -> None:
 def test_folders(tmp_path: Path) -> None:
     assert not is_address(str(tmp_path / "outbox"))
     assert not is_address("outbox/")
+
+
+@pytest.fixture
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in which no file can grow over ten bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        yield tmp_path
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_private_file_on_a_full_disk(full: Path) -> None:
+    (full / "plan.json").write_text("kept")
+    with pytest.raises(IssueError, match=r"plan\.json: Cannot write: .* Make room"):
+        write_private(full / "plan.json", "more than there is room for" * 1000)
+    assert [path.read_text() for path in full.iterdir()] == ["kept"]
+
+
+def test_a_folder_on_a_full_disk(full: Path) -> None:
+    with pytest.raises(IssueError, match=r"out: Cannot write: .* Make room"), whole_folder(full / "out") as part:
+        (part / "new.csv").write_text("more than there is room for" * 1000)
+    assert list(full.iterdir()) == []
+
+
+def test_a_lease_that_cannot_be_written_is_not_taken_for_held(tmp_path: Path) -> None:
+    (tmp_path / "lease").write_bytes(b"no database at all, but long enough to be looked at as one" * 40)
+    with pytest.raises(IssueError, match="Cannot write"), lease(tmp_path / "lease", "held"):
+        pass
+    with (
+        lease(tmp_path / "other", "held"),
+        pytest.raises(IssueError, match="held"),
+        lease(tmp_path / "other", "held"),
+    ):
+        pass
