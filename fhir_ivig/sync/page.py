@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
 
 from fhir_ivig.sync.planned import Change, Planned, shown
 
-_STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #8888; }
-td { overflow-wrap: anywhere; } .number { text-align: right; font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding: .3rem 0; }
-@media print { body { margin: 0; } tr { break-inside: avoid; } }
-"""
+LISTED = 2000  # resources of a state on the page; all are in plan.json
 _STATES = {
     "create": "new: will be created",
     "update": "changed in the study: will be updated",
@@ -26,43 +19,49 @@ _STATES = {
     "refused": "cannot be sent",
     "withheld": "rows withheld: something in them is wrong",
 }
+# What a person must decide comes first.
+_SECTIONS = {
+    "conflict": (
+        "Changed by somebody else",
+        "These stay as they are at the target; where no field is shown, they were deleted there. Decide for each: "
+        "--take ours=TYPE/ID sends the study's, --take theirs=TYPE/ID leaves the target's.",
+    ),
+    "update": ("Changed in the study", "What is at the target will be replaced by what is in the study."),
+    "left": ("Left the study", "These are in the tables no more. Only --withdraw marks them as entered in error."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """The changes of one state, and how many more there are than a page has room for."""
+
+    title: str
+    lead: str
+    changes: list[Change]
+    more: int
 
 
 def page(planned: Planned) -> str:
-    """The page: how many of each, then each resource that changes, with its old and new values, then the Issues."""
-    counts = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td class="number">{count}</td><td>{_STATES[name]}</td></tr>'
-        for name, count in planned.counts.items()
+    """The page: how many of each, what is wrong, then each resource that changes, with its old and new values. Every
+    text of a study, a patient or a server is escaped: none becomes markup."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    issues = "".join(f"<li>{escape(str(issue))}</li>" for issue in planned.issues)
-    changes = "".join(map(_change, planned.changes))
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Plan of a push to {escape(planned.target)}</title><style>{_STYLE}</style></head><body>
-<h1>What a push would do</h1>
-<p>Study <b>{escape(planned.study)}</b> to <b>{escape(planned.target)}</b>. Nothing has been sent.</p>
-<table><caption>Resources, by what becomes of them</caption>
-<thead><tr>{_heads("State", "How many", "Meaning")}</tr></thead>
-<tbody>{counts}</tbody></table>
-<h2>Changes</h2>
-{changes or "<p>None.</p>"}
-<h2>Issues</h2>
-{f"<ul>{issues}</ul>" if issues else "<p>None.</p>"}
-</body></html>
-"""
-
-
-def _change(change: Change) -> str:
-    place = f"{escape(change.file)}, row {change.row}: " if change.file else ""
-    rows = "".join(
-        f'<tr><th scope="row">{escape(column or "")}</th><td>{escape(path)}</td>'
-        f"<td>{escape(shown(theirs, None))}</td><td>{escape(shown(ours, None))}</td></tr>"
-        for path, column, theirs, ours in change.values
+    return environment.get_template("page.html").render(
+        planned=planned,
+        states=_STATES,
+        sections=[section for state in _SECTIONS if (section := _section(planned, state)).changes],
+        created=dict(sorted(Counter(ref.partition("/")[0] for ref in planned.created).items())),
+        shown=lambda value: shown(value, None),
     )
-    caption = f"<caption>{place}{escape(change.ref)}, <b>{escape(change.state)}</b></caption>"
-    heads = _heads("Column", "FHIRPath", "At the target", "In the study")
-    return f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _heads(*names: str) -> str:
-    return "".join(f'<th scope="col">{name}</th>' for name in names)
+def _section(planned: Planned, state: str) -> _Section:
+    changes = [change for change in planned.changes if change.state == state]
+    return _Section(*_SECTIONS[state], changes[:LISTED], len(changes[LISTED:]))

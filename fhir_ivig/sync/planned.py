@@ -48,7 +48,7 @@ class Change:
         return [
             f"{self.state}: {place}{self.ref}",
             *(
-                f"    {column or path}: {shown(theirs)} -> {shown(ours)}"
+                f"    {shown(column or path)}: {shown(theirs)} -> {shown(ours)}"
                 for path, column, theirs, ours in self.values
             ),
         ]

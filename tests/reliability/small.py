@@ -21,14 +21,14 @@ SUBJECTS = ("HARA-02", "HARA-06")
 Row = dict[str, str]
 
 
-def small_study(folder: Path) -> Path:
+def small_study(folder: Path, base: str = BASE) -> Path:
     """Two subjects of the sample with four of its tables, under a base of its own; its study.yaml."""
     folder.mkdir(parents=True)
     text = (SAMPLE / "study.yaml").read_text("utf-8").partition("\npopulations:")[0]
     for table in ("medications", "adverse_events", "dispositions"):
         text = text.replace(f"  {table}: {{}}\n", "")
     file = folder / "study.yaml"
-    file.write_text(text.replace("https://example.org/studies/hara2003", f"{BASE}/{uuid4()}"), "utf-8")
+    file.write_text(text.replace("https://example.org/studies/hara2003", f"{base}/{uuid4()}"), "utf-8")
     for table in TABLES:
         (folder / f"{table}.csv").write_bytes((SAMPLE / f"{table}.csv").read_bytes())
         edit(folder, table, lambda rows: [row for row in rows if _kept(row)])

@@ -50,7 +50,7 @@ FAULTS: list[tuple[Kind, str]] = [
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A study with canaries in it; its study.yaml. The system of its MRNs is its own: each is one Patient."""
-    made = small_study(tmp_path / "study")
+    made = small_study(tmp_path / "study", "https://example.org/canaries")
     system = f"https://hospital.example.org/{uuid4()}"
     text = made.read_text("utf-8").replace("https://hospital.example.org/mrn", system)
     made.write_text(text, "utf-8")

@@ -22,7 +22,7 @@ from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.journal import Entry, Journal, journal_path
-from fhir_ivig.sync.planned import read_planned, shown
+from fhir_ivig.sync.planned import Change, read_planned, shown
 from fhir_ivig.sync.push_study import PushedStudy, plan_study, push_study, status_of
 
 ROOT = Path(__file__).parents[2]
@@ -221,6 +221,10 @@ def test_a_damaged_plan(damage: dict[str, Any], study: Study, tmp_path: Path) ->
 def test_what_moves_a_terminal_is_shown() -> None:
     assert shown("Doe\x1b]0;title\x07\u202e\n\x9b J\xfcrgen") == r"Doe\x1b]0;title\x07\u202e\n\x9b J\xfcrgen".replace(
         r"\xfc", "\xfc"
+    )
+    values = [("Patient.\x1b[2J", None, None, "\x1b[2J")]
+    assert (
+        Change("Patient/1", "update", None, None, values, "").lines()[1] == r"    Patient.\x1b[2J: nothing -> \x1b[2J"
     )
     assert shown([{"family": "\x1b[2J"}]) == r'[{"family": "\u001b[2J"}]'
 
