@@ -6,15 +6,18 @@ R4 and R5 both take `target`, `recorded` and `agent.who.display`; it names the s
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from fhir_ivig.fhir.bundle import Put
+from fhir_ivig.fhir.compare import compare
 from fhir_ivig.issue import Issue, IssueError, failed
 from fhir_ivig.sync.plan import Target
 
 TARGETS = 1000  # a resource
+_VERSION = re.compile(rb'/_history/[^"/]+"')
 
 
 def record(store: Target, agent: str, stored: Mapping[str, str | None]) -> list[Issue]:
@@ -37,6 +40,11 @@ def record(store: Target, agent: str, stored: Mapping[str, str | None]) -> list[
         try:
             [answer] = store.put([put])
             said = list(answer.issues)
+            if failed(said) and _only_versions_lost(store, put):
+                text = (
+                    "Who sent what (Provenance) is stored without the versions: the server keeps none in references."
+                )
+                said = [Issue("warning", "not-supported", text)]
         except IssueError as error:
             said = error.issues
         if failed(said):
@@ -44,6 +52,14 @@ def record(store: Target, agent: str, stored: Mapping[str, str | None]) -> list[
             issues.append(Issue("warning", "incomplete", text))
         issues += [issue.at(severity="warning") for issue in said]
     return issues
+
+
+def _only_versions_lost(store: Target, put: Put) -> bool:
+    """Whether the target has it with references to the same resources, of no version; some strip these (HAPI)."""
+    kind, _, name = put.ref.partition("/")
+    held = store.look_up(kind, {name: put.resource}).get(name)
+    ours = _VERSION.sub(b'"', put.resource)
+    return isinstance(held, bytes) and not compare(ours, held, store.base).content
 
 
 def _reference(ref: str, version: str | None) -> dict[str, str]:

@@ -147,3 +147,21 @@ def as_numbers(tables: dict[str, list[Row]]) -> dict[str, list[Row]]:
 
 def _shortened(cell: str) -> str:
     return cell.rstrip("0").removesuffix(".") if re.fullmatch(r"\d+\.\d+", cell) else cell
+
+
+def test_who_sent_what_is_stored(there: There, tmp_path: Path) -> None:
+    """Each resource is named, with its version where the server keeps versions in references; else that is said."""
+    study = own_study(tmp_path / "study", subjects=["HARA-06"])
+    pushed = push_study(study, there.url, version=there.version, agent="Jane Doe")
+    assert pushed.complete
+    said = [issue for issue in pushed.issues if "Provenance" in f"{issue.text} {issue.path}"]
+    wanted = set(planned(study, there.version))
+    told = [[each["reference"] for each in found["target"]] for found in there.plain.all("Provenance")]
+    [mine] = [refs for refs in told if {_unversioned(ref, there.url) for ref in refs} == wanted]
+    versions = ["/_history/" in ref for ref in mine]
+    assert all(versions) or not any(versions)
+    assert [issue.severity for issue in said] == ["warning"] * (not all(versions))
+
+
+def _unversioned(ref: str, url: str) -> str:
+    return ref.removeprefix(f"{url}/").partition("/_history/")[0]
