@@ -67,6 +67,9 @@ class Journal:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
             connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+            known = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            if known and "resource" not in known:
+                raise sqlite3.DatabaseError("another program's")
             connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _TABLES)
             journal = cls(path, connection, {"format": FORMAT, **about}, new)
             journal._check()
@@ -181,7 +184,8 @@ def _reported(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         damaged = not isinstance(error, sqlite3.OperationalError)
-        text = f"The journal cannot be used ({error})."
+        text = f"The journal cannot be used ({error}): make room, see that it may be written, or name another place"
+        text += " under --journal."
         if damaged:
             text = "This is no journal, or it is damaged: restore it from a copy, or move it away. Without it a push"
             text += " can tell new from stored, but takes every difference for somebody else's change."

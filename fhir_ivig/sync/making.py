@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from fhir_ivig.fhir.folder import Folder
@@ -30,6 +29,7 @@ from fhir_ivig.sync.planned import Change, Planned
 from fhir_ivig.sync.push import open_target
 from fhir_ivig.sync.server import Server
 from fhir_ivig.sync.steps import State, Take
+from fhir_ivig.sync.whole import passing_folder
 
 Progress = Callable[..., None]
 _INDEX = re.compile(r"\[\d+\]")
@@ -124,7 +124,7 @@ def planned_push(
     store = open_target(target, token, version or study.fhir_version)
     name = name_of(target)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="fhir-ivig-")))
+        folder = stack.enter_context(passing_folder())
         path = journal or journal_path(study.folder, name)
         whose = about(study, name, version)
         found = Journal.open(path if keep or path.exists() else folder / "journal", whose)

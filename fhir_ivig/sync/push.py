@@ -96,7 +96,10 @@ def apply(
         pushed.issues += [*error.issues, Issue("error", "incomplete", text)]
         pushed.failed += sending.wanted - sending.done
     store.finish()
-    sending.note()
+    try:
+        sending.note()
+    except IssueError as error:
+        pushed.issues += [issue for issue in error.issues if issue not in pushed.issues]
     pushed.issues = _warned_once(pushed.issues)
     return pushed
 

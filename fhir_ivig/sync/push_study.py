@@ -18,6 +18,7 @@ from fhir_ivig.sync.provenance import record
 from fhir_ivig.sync.push import apply
 from fhir_ivig.sync.rejects import write_rejects
 from fhir_ivig.sync.steps import Take
+from fhir_ivig.sync.whole import check_place
 
 _COUNTED = ("created", "updated", "unchanged", "linked", "failed", "conflicts", "withdrawn", "left", "withheld")
 
@@ -96,6 +97,8 @@ def push_study(
     written to the folder `rejects`, with the reasons. `agent`, a name, is recorded at the target as who sent what
     (Provenance). IssueError if nothing could be done.
     """
+    if rejects:
+        check_place(rejects, [study.path])
     with planned_push(study, target, version, token, journal, take, links, progress, keep=True) as made:
         if planned:
             planned.check(made.planned())

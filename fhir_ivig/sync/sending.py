@@ -102,6 +102,7 @@ class Sending:
         answers = sent.answers.result()
         for item, answer in zip(sent.group, answers, strict=True):
             self.count(item, answer)
+        self.done += 0 if self.withdraw else len(sent.group)
         if self.journal:
             self.outcomes |= {
                 item.ref: _outcome(answer, ours, sent.before.get(item.ref, UNKNOWN), self.withdraw)
@@ -109,10 +110,8 @@ class Sending:
             }
             if self.store.at_once:
                 self.note()
-        if not self.withdraw:
-            self.done += len(sent.group)
-            if self.on_progress:
-                self.on_progress(sent.group[0].resource_type, self.done, self.wanted)
+        if self.on_progress and not self.withdraw:
+            self.on_progress(sent.group[0].resource_type, self.done, self.wanted)
 
     def note(self) -> None:
         """The outcomes into the journal."""

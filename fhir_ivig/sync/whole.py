@@ -6,15 +6,20 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from fhir_ivig.fhir.folder import create
 from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.sync.lease import lease
 
 MARKER = "manifest.json"  # what tells a folder of ours, which may be replaced, from anybody's
+_PASSING, _LEASE = "fhir-ivig-", "lease"
+_BEGUN = 60  # seconds after which a run has its lease
 _OURS = re.compile(r"manifest\.json|study\.yaml|fhir|resources|.*\.(ndjson|csv|parquet|svg|png)|bundle-\d+\.json")
 
 
@@ -30,7 +35,7 @@ def whole_folder(out: Path, inputs: Iterable[Path] = (), *, keep_complete: bool 
     each write their own; the one that ends last stays.
     """
     out = out.resolve()
-    _check(out, inputs)
+    check_place(out, inputs)
     part, earlier = (out.with_name(f".{out.name}.{os.getpid()}.{what}") for what in ("part", "earlier"))
     try:
         _clear_dead(out)
@@ -39,7 +44,7 @@ def whole_folder(out: Path, inputs: Iterable[Path] = (), *, keep_complete: bool 
         yield part
         target = landing(out, part) if keep_complete else out
         if target != out:
-            _check(target, inputs)
+            check_place(target, inputs)
         if target.exists():
             target.rename(earlier)
         part.rename(target)
@@ -78,7 +83,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _check(out: Path, inputs: Iterable[Path]) -> None:
+def check_place(out: Path, inputs: Iterable[Path]) -> None:
+    """IssueError if a folder cannot go to `out`: what is there is no earlier output, or an input is in it."""
+    out = out.resolve()
     for path in inputs:
         if path.resolve().is_relative_to(out):
             text = f"{path} is read and lies in the folder to write: choose another folder."
@@ -108,6 +115,28 @@ def _alive(process: int) -> bool:
     except OSError:
         return True
     return True
+
+
+@contextmanager
+def passing_folder() -> Iterator[Path]:
+    """A folder (0700) among the temporary files for patients' data, which ends with the block. What killed runs of
+    this user left there is taken away."""
+    with TemporaryDirectory(prefix=_PASSING) as name:
+        folder = Path(name)
+        with lease(folder / _LEASE, "This folder is another's."):
+            for left in folder.parent.glob(f"{_PASSING}*/{_LEASE}"):
+                if left.parent != folder:
+                    _clear_left(left, folder.lstat().st_uid)
+            yield folder
+
+
+def _clear_left(held: Path, owner: int) -> None:
+    """Take away the folder of a run of this user's that holds its lease no more, or never came to hold it."""
+    with suppress(OSError, IssueError):
+        about = held.parent.lstat()
+        if about.st_uid == owner and time.time() - about.st_mtime > _BEGUN:
+            with lease(held, ""):
+                shutil.rmtree(held.parent, ignore_errors=True)
 
 
 def write_private(path: Path, text: str | bytes) -> None:

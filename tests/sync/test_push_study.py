@@ -8,6 +8,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -261,6 +262,45 @@ def test_a_damaged_journal(study: Study, tmp_path: Path, damage: bytes) -> None:
     journal.write_bytes(damage or journal.read_bytes()[:5000])
     with pytest.raises(IssueError, match="journal"):
         push_study(study, str(tmp_path / "outbox"), journal=journal)
+
+
+def test_no_journal_but_another_programs_file(study: Study, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "journal") as other:
+        other.execute("CREATE TABLE about (x)")
+    before = (tmp_path / "journal").read_bytes()
+    with pytest.raises(IssueError, match="no journal"):
+        push_study(study, str(tmp_path / "outbox"), journal=tmp_path / "journal")
+    assert (tmp_path / "journal").read_bytes() == before
+    assert not (tmp_path / "outbox").exists()
+
+
+def test_a_journal_without_room_tells_what_was_sent(
+    study: Study, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, times = Journal.write, count(1)
+
+    def full(journal: Journal, entries: Any) -> None:
+        if next(times) > 6:
+            raise IssueError(Issue("fatal", "no-store", "no room", "journal"))
+        write(journal, entries)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "write", full)
+        pushed = push_study(study, server)
+    assert 0 < pushed.created < 559
+    assert pushed.created + pushed.failed == 559
+    assert [issue.code for issue in pushed.issues] == ["no-store", "incomplete"]
+    assert not status_of(study, server).complete
+    assert counts(push_study(study, server))[3:] == (0, 0, 0, 0)
+    assert status_of(study, server).counts == {"confirmed": 559}
+
+
+def test_a_folder_for_rejects_that_is_taken(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").write_text("mine")
+    with pytest.raises(IssueError, match="Something else is here"):
+        push_study(study, str(tmp_path / "outbox"), rejects=tmp_path / "taken")
+    assert not (tmp_path / "outbox").exists()
 
 
 def test_the_journal_holds_no_patient_and_is_private(study: Study, server: str) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ import pytest
 from fhir_ivig.fhir.address import is_address
 from fhir_ivig.issue import IssueError
 from fhir_ivig.sync.lease import lease
-from fhir_ivig.sync.whole import whole_folder, write_private
+from fhir_ivig.sync.whole import passing_folder, whole_folder, write_private
 
 OURS = json.dumps({"complete": True, "issues": {}})
 
@@ -91,28 +94,29 @@ def test_folders(tmp_path: Path) -> None:
     assert not is_address("outbox/")
 
 
-@pytest.fixture
-def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder in which no file can grow over ten bytes, as on a full disk."""
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """While the block lasts, no file can grow over ten bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
     try:
-        yield tmp_path
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_private_file_on_a_full_disk(full: Path) -> None:
-    (full / "plan.json").write_text("kept")
-    with pytest.raises(IssueError, match=r"plan\.json: Cannot write: .* Make room"):
-        write_private(full / "plan.json", "more than there is room for" * 1000)
-    assert [path.read_text() for path in full.iterdir()] == ["kept"]
+def test_a_private_file_on_a_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text("kept")
+    with full_disk(), pytest.raises(IssueError, match=r"plan\.json: Cannot write: .* Make room"):
+        write_private(tmp_path / "plan.json", "more than there is room for" * 1000)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["kept"]
 
 
-def test_a_folder_on_a_full_disk(full: Path) -> None:
-    with pytest.raises(IssueError, match=r"out: Cannot write: .* Make room"), whole_folder(full / "out") as part:
+def test_a_folder_on_a_full_disk(tmp_path: Path) -> None:
+    said = r"out: Cannot write: .* Make room"
+    with full_disk(), pytest.raises(IssueError, match=said), whole_folder(tmp_path / "out") as part:
         (part / "new.csv").write_text("more than there is room for" * 1000)
-    assert list(full.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lease_that_cannot_be_written_is_not_taken_for_held(tmp_path: Path) -> None:
@@ -125,3 +129,23 @@ def test_a_lease_that_cannot_be_written_is_not_taken_for_held(tmp_path: Path) ->
         lease(tmp_path / "other", "held"),
     ):
         pass
+
+
+def test_what_a_killed_run_left_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = {name: tmp_path / f"fhir-ivig-{name}" for name in ("killed", "begun", "held", "other")}
+    for name, folder in left.items():
+        folder.mkdir()
+        (folder / "Patient.ndjson").touch()
+        if name != "other":
+            (folder / "lease").touch()
+        if name != "begun":
+            os.utime(folder, (0, 0))
+    with lease(left["held"] / "lease", "held"), passing_folder() as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        os.utime(folder, (0, 0))
+        with passing_folder():
+            assert {path.name for path in tmp_path.iterdir()} > {left[n].name for n in ("begun", "held", "other")}
+            assert folder.exists()
+            assert not left["killed"].exists()
+    assert {path.name for path in tmp_path.iterdir()} == {left[name].name for name in ("begun", "held", "other")}
