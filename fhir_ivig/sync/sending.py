@@ -16,6 +16,7 @@ from fhir_ivig.sync.journal import Entry, Journal
 from fhir_ivig.sync.plan import Item, Plan, Target
 
 UNKNOWN = Entry("failed")  # what the journal knows of a resource that was never there
+AHEAD = 2  # batches begun for each connection, so that none waits for the slowest to be settled
 Progress = Callable[[str, int, int], None]
 
 
@@ -65,7 +66,7 @@ class Sending:
             try:
                 for group in groups:
                     other = under_way and under_way[0].group[0].resource_type != group[0].resource_type
-                    while under_way and (other or len(under_way) == connections):
+                    while under_way and (other or len(under_way) == AHEAD * connections):
                         self.settle(under_way.popleft())
                     under_way.append(self.begin(group, pool))
                 while under_way:

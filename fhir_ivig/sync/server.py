@@ -10,6 +10,7 @@ from fhir_ivig.fhir.capability import check_release, examine
 from fhir_ivig.fhir.client import Client, RefusedError
 from fhir_ivig.fhir.compare import compare
 from fhir_ivig.fhir.compare import version as version_of
+from fhir_ivig.fhir.retry import Pace
 from fhir_ivig.fhir.server import ServerSettings, connect
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.plan import LOOK_UP, chunks
@@ -118,4 +119,5 @@ def open_server(settings: ServerSettings, version: str | None, token: str | None
         text = f"{settings.base} says that a client may not choose ids (update as create): nothing can be sent there."
         raise IssueError(Issue("fatal", "not-supported", text))
     use = found.settings
+    client.transport.pace = Pace(use.connections)
     return Server(client, use.bundle, use.batch_entries, use.batch_bytes, use.connections)
