@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cache
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -15,25 +14,18 @@ from sent_study import Plain, Resource, Row, content, counts, edit, own_study, p
 
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.issue import IssueError
-from fhir_ivig.mapping.collection import Mappings
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.push_study import push_study, status_of
 
 SUBJECT = "HARA-06"  # 33 resources, of every type
 REFUSED = 3  # exit code
+pytestmark = pytest.mark.usefixtures("mappings_read_once")
 Push = Callable[..., dict[str, int]]
 
 
 @pytest.fixture(params=["sekmet_url", "hapi_r4"])
 def url(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue(request.param)
-
-
-@pytest.fixture(autouse=True)
-def _mappings_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some hundred pushes need not read the same mapping files each."""
-    read = cache(Mappings.load)
-    monkeypatch.setattr(Mappings, "load", lambda version, own: read(version, tuple(own)))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from fhir_ivig.sync.tabulate import Tabulated
 
 SUBJECTS = [f"HARA-0{number}" for number in range(1, 5)]
 LIMITS = "limits: {page: 20, connections: 2}"
+pytestmark = pytest.mark.usefixtures("mappings_read_once")
 
 
 @pytest.fixture(params=["sekmet_url", "hapi_r4"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from fhir_ivig.demo import sample
 from fhir_ivig.mapping import collection
-from fhir_ivig.mapping.collection import Bound, ReadBlock
+from fhir_ivig.mapping.collection import Bound, Mappings, ReadBlock
 from fhir_ivig.mapping.references import References
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.export import bind
@@ -21,6 +23,15 @@ ROWS = [
     | {"measure": "CK", "unit": "U/L", "upper_limit": "200"}
     for number in range(200)
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _mappings_read_once() -> Iterator[None]:
+    """Some hundred reads need not read the same mapping files each."""
+    load = cache(Mappings.load)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Mappings, "load", lambda version, own: load(version, tuple(own)))
+        yield
 
 
 def lines_of(rows: list[dict[str, str]], name: str = "creatine_kinase") -> list[bytes]:
