@@ -17,6 +17,7 @@ from fhir_ivig.issue import Code, Issue, IssueError, from_outcome
 _STATUS = re.compile(r"(\d{3})\b")
 _ETAG = re.compile(r'(?:W/)?"?([A-Za-z0-9\-.]{1,64})"?')
 _HISTORY = re.compile(r"/_history/([A-Za-z0-9\-.]{1,64})$")
+_LOCATION = re.compile(r"(?:^|/)([A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$")
 LOGICAL_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # https://hl7.org/fhir/R4/datatypes.html#id
 RESOURCE_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
 
@@ -86,13 +87,31 @@ class Put:
 
 
 @dataclass(frozen=True, slots=True)
+class Post:
+    """A resource to store at an id that the server chooses; with `unless`, a search, only if that finds none (see
+    https://hl7.org/fhir/R4/http.html#ccreate)."""
+
+    ref: str  # `Type/`
+    resource: bytes
+    unless: str | None = None
+
+    @property
+    def entry(self) -> bytes:
+        """The entry of a batch or transaction that does it, joined from the bytes as they are."""
+        condition = b',"ifNoneExist":%b' % msgspec.json.encode(self.unless) if self.unless else b""
+        request = b'{"method":"POST","url":"%b"%b}' % (self.ref.rstrip("/").encode(), condition)
+        return b'{"resource":%b,"request":%b}' % (self.resource.strip(), request)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said to one entry: HTTP status (None: not a word), the version it has now, and, where it did not
-    store the resource, why."""
+    """What a server said to one entry: HTTP status (None: not a word), the version it has now, where it stands
+    (`Type/id`), and, where it did not store the resource, why."""
 
     status: int | None
     version: str | None = None
     issues: tuple[Issue, ...] = ()
+    ref: str | None = None
 
 
 class _Response(msgspec.Struct):
@@ -119,7 +138,7 @@ class _Bundle(msgspec.Struct):
 _bundle = msgspec.json.Decoder(_Bundle)
 
 
-def batch(puts: Iterable[Put], kind: str = "batch") -> bytes:
+def batch(puts: Iterable[Put | Post], kind: str = "batch") -> bytes:
     """A batch (or transaction) Bundle that stores resources."""
     entries = b",".join(put.entry for put in puts)
     return b'{"resourceType":"Bundle","type":"%b","entry":[%b]}' % (kind.encode(), entries)
@@ -147,8 +166,8 @@ def read_page(body: bytes) -> Page:
 
 
 def read_answers(body: bytes, refs: Sequence[str], kind: str = "batch") -> list[Answer]:
-    """What a server answered to each entry of a batch (or transaction) of PUTs: no Issue where it was stored (200 or
-    201).
+    """What a server answered to each entry of a batch (or transaction) of PUTs (`Type/id`) and POSTs (`Type/`): no
+    Issue where it was stored (200 or 201).
 
     IssueError when the answer is no batch-response, has another number of entries, or names others' resources.
     """
@@ -165,7 +184,8 @@ def read_answers(body: bytes, refs: Sequence[str], kind: str = "batch") -> list[
             text = "the server's answers are not in the order of the batch: send again to see what it has"
             raise IssueError(Issue("error", "structure", text))
         issues = () if status in (200, 201) else _refusal(status, bytes(response.outcome))
-        answers.append(Answer(status, _version(response), tuple(issues)))
+        place = _LOCATION.search(response.location or "")
+        answers.append(Answer(status, _version(response), tuple(issues), place[1] if place else None))
     return answers
 
 

@@ -120,9 +120,9 @@ class Client:
     def transact(
         self, bundle: bytes, refs: Sequence[str], kind: str = "batch", *, idempotent: bool = True
     ) -> list[Answer]:
-        """What the server said to each entry of a batch (or transaction) of PUTs (see `bundle.read_answers`).
+        """What the server said to each entry of a batch (or transaction) that stores (see `bundle.read_answers`).
 
-        One that is not `idempotent` (whose entries name versions) is not sent again once it may have arrived:
+        One that is not `idempotent` (that creates without a condition) is not sent again once it may have arrived:
         UnansweredError with `sent`, and what became of it has to be looked up.
         """
         given = {"Content-Type": FHIR_JSON, "Prefer": "return=minimal"}

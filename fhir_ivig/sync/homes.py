@@ -8,7 +8,7 @@ elsewhere: a Patient of the study that is the hospital's own (linked), and whate
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,14 +60,16 @@ class Homes:
             }
         return [self.shown(child) for child in value] if isinstance(value, list) else value
 
+    def at(self, ref: str) -> str | None:
+        """What of the target stands for a resource of the study; None if it has none, the same for any other."""
+        return self.linked.get(ref) or self.own.get(ref, ref)
+
     def _at(self, ref: str) -> str:
-        if ref.endswith(_ITSELF):
-            return ref.removesuffix(_ITSELF)
-        return self.linked.get(ref) or self.own.get(ref) or ref
+        return ref.removesuffix(_ITSELF) if ref.endswith(_ITSELF) else self.at(ref) or ref
 
     def _there(self, text: str) -> str:
         ref, history, version = text.partition(_HISTORY)
-        home = self.linked.get(ref) or self.own.get(ref, ref)
+        home = self.at(ref)
         if home is None:
             raise MissingError(ref)
         return f"{home}{history}{version}"
@@ -81,6 +83,11 @@ class Homes:
         else:
             return text
         return f"{ref}{history}{version}"
+
+
+def references(resource: bytes) -> Iterator[str]:
+    """The literal references in a resource."""
+    return (_text(found) for found in _REFERENCE.findall(resource))
 
 
 def _text(found: bytes) -> str:

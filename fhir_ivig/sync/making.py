@@ -13,11 +13,12 @@ from typing import Any
 
 from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.fhir.server import ServerSettings, server_settings
-from fhir_ivig.issue import Issue
+from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.collection import Bound
 from fhir_ivig.mapping.identity import identifier_system
 from fhir_ivig.mapping.template import holes
 from fhir_ivig.study.study import Study
+from fhir_ivig.sync.assigned import Assigned
 from fhir_ivig.sync.export import Exported, bind, export
 from fhir_ivig.sync.homes import Homes, Pointing
 from fhir_ivig.sync.journal import Journal, journal_path
@@ -45,6 +46,7 @@ class Made:
     folder: Path  # where it was exported to
     plan: Plan
     store: Target
+    strategy: str | None  # of a server
     journal: Journal
     homes: Homes
     linking: Linking
@@ -77,7 +79,8 @@ class Made:
                 (path, columns.get(_INDEX.sub("", path)), *self._shown(path, theirs, ours))
                 for path, (theirs, ours) in sorted(step.changes.items())
             ]
-            changes.append(Change(ref, step.state, file, row, values, (step.before or b"").hex()))
+            at = self.homes.own.get(ref)
+            changes.append(Change(ref, step.state, file, row, values, (step.before or b"").hex(), at))
         counts: dict[str, int] = {state: self.plan.counts()[state] for state in _SHOWN}
         counts |= {"refused": self.plan.counts()["refused"] + self.plan.unsent}
         counts |= {"withheld": self.exported.withheld.total()}
@@ -92,10 +95,11 @@ class Made:
         return [self.homes.shown({name: value})[name] for value in values]
 
     def remember(self) -> None:
-        """Into the journal, who is linked: the next push goes on with it."""
+        """Into the journal, who is linked and where everything is: the next push goes on with it."""
         if self.links:
             self.journal.remember("links", self.links)
         self.journal.settle("hospital", self.homes.linked)
+        self.journal.settle("study", {ref: home for ref, home in self.homes.own.items() if home})
 
 
 def name_of(target: str | ServerSettings) -> str:
@@ -135,8 +139,9 @@ def planned_push(
         exported = export(study, folder / "fhir", version=version, bound=bound, progress=progress)
         named = _named(study, links, found)
         linking = _linking(study, bound, store, folder / "fhir", named, found, take or {})
-        homes = Homes(store.base, {**linking.kept, **linking.linked})
-        reached = Pointing(store, homes) if homes.linked else store
+        homes = Homes(store.base, {**linking.kept, **linking.linked}, found.homes("study"))
+        strategy = store.strategy if isinstance(store, Server) else None
+        reached = _reached(store, homes, found, folder / "fhir", whose["version"])
         withheld = exported.withheld.total()
         made = plan(
             folder / "fhir",
@@ -155,7 +160,20 @@ def planned_push(
             name: {hole.path: hole.columns[-1] for hole in reversed(list(holes(mapping.resource)))}
             for name, mapping in bound.mappings.by_name.items()
         }
-        yield Made(study, exported, folder / "fhir", made, reached, found, homes, linking, named, columns)
+        yield Made(study, exported, folder / "fhir", made, reached, strategy, found, homes, linking, named, columns)
+
+
+def _reached(store: Server | Folder, homes: Homes, journal: Journal, fhir: Path, version: str) -> Target:
+    """The target, as it is to be spoken to. IssueError where it gave ids itself before, and is to take ours now."""
+    if isinstance(store, Server) and store.strategy != "client-id":
+        assigned = Assigned(store, homes, journal, version)
+        assigned.learn(fhir)
+        return assigned
+    if any(ref != home for ref, home in homes.own.items()):
+        text = "This server chose the ids itself so far. To send under our own ids now would double everything: say "
+        text += "`strategy: conditional-create` (or search-create) in server.yaml."
+        raise IssueError(Issue("fatal", "conflict", text, str(journal.path)))
+    return Pointing(store, homes) if homes.linked else store
 
 
 def _named(study: Study, links: str | Path | None, journal: Journal) -> str | None:

@@ -197,7 +197,7 @@ class _Planner:
                 for ref in group:
                     theirs = held.get(ref.partition("/")[2])
                     if isinstance(theirs, Issue):
-                        self.made.issues.append(theirs)
+                        self.made.issues += [theirs] * (known[ref].state != "failed")  # that was never there
                         continue
                     step = step_of_left(resource_type, theirs, known[ref], self.target.base, self.version)
                     if step and step.adopt:

@@ -18,7 +18,8 @@ SHOWN = 60  # characters of a value in a line
 @dataclass(frozen=True, slots=True)
 class Change:
     """A resource that is neither new nor unchanged: its row in the study, and each element that differs, as
-    (FHIRPath, column, theirs, ours). `before` is the hash of what the target holds."""
+    (FHIRPath, column, theirs, ours). `before` is the hash of what the target holds, `at` where that is, if the
+    target chose the id."""
 
     ref: str
     state: str
@@ -26,6 +27,7 @@ class Change:
     row: int | None
     values: list[tuple[str, str | None, Any, Any]]
     before: str
+    at: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -39,6 +41,7 @@ class Change:
             "file": self.file,
             "row": self.row,
             "before": self.before,
+            "at": self.at,
             "values": values,
         }
 
@@ -46,7 +49,7 @@ class Change:
         """For the screen."""
         place = f"{self.file} row {self.row}, " if self.file else ""
         return [
-            f"{self.state}: {place}{self.ref}",
+            f"{self.state}: {place}{self.ref}" + (f" (there {self.at})" if self.at else ""),
             *(
                 f"    {shown(column or path)}: {shown(theirs)} -> {shown(ours)}"
                 for path, column, theirs, ours in self.values
@@ -124,6 +127,7 @@ def read_planned(path: Path) -> Planned:
                 each["row"],
                 [(value["path"], value["column"], value["theirs"], value["ours"]) for value in each["values"]],
                 each["before"],
+                each["at"],
             )
             for each in found["changes"]
         ]

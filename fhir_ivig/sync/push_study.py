@@ -21,6 +21,10 @@ from fhir_ivig.sync.steps import Take
 from fhir_ivig.sync.whole import check_place
 
 _COUNTED = ("created", "updated", "unchanged", "linked", "failed", "conflicts", "withdrawn", "left", "withheld")
+NOT_OUR_IDS = (
+    "Nothing at all was taken under our ids. If the server chooses ids itself (`fhir-ivig server ADDRESS --probe` "
+    "tells), say `strategy: conditional-create` or `strategy: search-create` in server.yaml."
+)
 
 
 @dataclass(slots=True)
@@ -109,6 +113,8 @@ def push_study(
         if agent and pushed.stored:
             pushed.issues += record(made.store, agent, pushed.stored)
             made.store.finish()
+        if made.strategy == "client-id" and made.plan.counts()["create"] and not (done or lost):
+            pushed.issues.append(Issue("error", "not-supported", NOT_OUR_IDS))
         refused = made.issues(pushed.issues)
         if rejects:
             write_rejects(study, [*read_issues(made.folder / "issues.ndjson"), *refused], rejects)

@@ -1,8 +1,12 @@
-"""A FHIR server as the target of a push: every resource is put at its own id, then read back."""
+"""A FHIR server as the target of a push: every resource is put at its own id, then read back.
+
+Where the server chooses the ids, `assigned.Assigned` stands before it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 
 from fhir_ivig.fhir.bundle import Answer, Put, batch, head
@@ -16,8 +20,8 @@ from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.plan import LOOK_UP, chunks
 
 # A whole batch refused with one of these may hold one bad entry; servers that cannot parse a value answer so.
-_HALVED = {400, 409, 412, 413, 422, 500}
-_STALE = (409, 412)  # the version that was to be replaced is not the server's
+HALVED = {400, 409, 412, 413, 422, 500}
+STALE = (409, 412)  # the version that was to be replaced is not the server's
 DIGITS_LOST = (
     "the server returns decimals with other digits than were sent (10.50 as 10.5): their precision is lost there"
 )
@@ -30,38 +34,54 @@ class Server:
     at_once = True
 
     def __init__(
-        self, client: Client, kind: str = "batch", entries: int = 50, size: int = 1 << 20, connections: int = 1
+        self,
+        client: Client,
+        kind: str = "batch",
+        entries: int = 50,
+        size: int = 1 << 20,
+        connections: int = 1,
+        strategy: str = "client-id",
     ) -> None:
-        self.client, self.kind, self.base = client, kind, client.gate.base
+        self.client, self.kind, self.base, self.strategy = client, kind, client.gate.base, strategy
         self.entries, self.size, self.connections = entries, size, connections
         self._totals = True  # whether it takes _total
 
     def look_up(self, resource_type: str, ids: Collection[str]) -> dict[str, bytes]:
-        """Those of the resources that the server has, by id. IssueError if it gives fewer than it says it has: what
-        is held back would be taken for new, and overwritten."""
-        wanted = {"_id": ",".join(ids), "_count": str(len(ids)), **({"_total": "accurate"} if self._totals else {})}
+        """Those of the resources that the server has, by id. IssueError as `search`."""
+        return self.search(resource_type, {"_id": ",".join(ids), "_count": str(len(ids))})
+
+    def search(self, resource_type: str, wanted: Mapping[str, str]) -> dict[str, bytes]:
+        """The resources that a search finds, by id. IssueError if the server gives fewer than it says it has: what is
+        held back would be taken for new, and overwritten or doubled."""
+        asked = {**wanted, **({"_total": "accurate"} if self._totals else {})}
         found: dict[str, bytes] = {}
         total = 0
         try:
-            for page in self.client.search(resource_type, wanted):
+            for page in self.client.search(resource_type, asked):
                 found |= {head(resource).id or "": resource for resource in page.matches}
                 total = max(total, page.total or 0)
         except RefusedError as refused:
             if not self._totals or refused.status != 400:
                 raise
+            found = self._without_totals().search(resource_type, wanted)  # else it is something else that it minds
             self._totals = False
-            return self.look_up(resource_type, ids)
+            return found
         if len(found) < total:
-            text = f"the server has {total} of {len(ids)} {resource_type} and gave {len(found)}: push again"
+            text = f"the server has {total} {resource_type} of those asked for and gave {len(found)}: push again"
             raise IssueError(Issue("error", "incomplete", text))
         return found
+
+    def _without_totals(self) -> Server:
+        other = copy(self)
+        other._totals = False
+        return other
 
     def put(self, puts: Sequence[Put]) -> list[Answer]:
         """What became of each resource, all of one type: sent as one bundle, or as halves if it is refused whole."""
         try:
             answers = self.client.transact(batch(puts, self.kind), [put.ref for put in puts], self.kind)
         except RefusedError as refused:
-            if refused.status not in _HALVED:
+            if refused.status not in HALVED:
                 raise
             if len(puts) == 1:
                 return self._read_back(puts, [Answer(refused.status, issues=tuple(refused.issues))])
@@ -79,45 +99,43 @@ class Server:
         stored = [
             put.ref.partition("/")[2]
             for put, answer in zip(puts, answers, strict=True)
-            if not answer.issues or answer.status in _STALE
+            if not answer.issues or answer.status in STALE
         ]
         held: dict[str, bytes] = {}
         for some in chunks(stored, LOOK_UP):
             held |= self.look_up(resource_type, some)
         return [
-            self._seen(put, answer, held.get(put.ref.partition("/")[2]))
-            if not answer.issues or answer.status in _STALE
+            seen(put, answer, self.base, held.get(put.ref.partition("/")[2]))
+            if not answer.issues or answer.status in STALE
             else answer
             for put, answer in zip(puts, answers, strict=True)
         ]
-
-    def _seen(self, put: Put, answer: Answer, held: bytes | None) -> Answer:
-        if answer.issues and (held is None or compare(put.resource, held, self.base).content):
-            return answer
-        if held is None:
-            text = "the server said it stored the resource, but does not return it"
-            return replace(answer, issues=(Issue("error", "incomplete", text),))
-        found = compare(put.resource, held, self.base)
-        text = "the server stored something else than was sent: does it support this element?"
-        altered = [Issue("error", "processing", text, path=path) for path in sorted(found.content)]
-        lost = [Issue("warning", "value", DIGITS_LOST)] * bool(found.digits)
-        return replace(answer, version=version_of(held) or answer.version, issues=tuple(altered or lost))
 
 
 def open_server(settings: ServerSettings, version: str | None, token: str | None = None) -> Server:
     """The server, treated as it says of itself, as is known of its kind, and as its server.yaml wants it.
 
     A bearer `token` stands for what the settings say of one. IssueError if it is no FHIR server, speaks another FHIR
-    version than `version` (R4, R4B, R5; any if None), or says that a client may not choose ids.
+    version than `version` (R4, R4B, R5; any if None).
     """
     client = connect(settings, token)
     statement = client.capability()
     if version:
         check_release(statement, version, settings.base)
-    found = examine(statement, settings)
-    if found.facts["update_create"].says == "no" and found.facts["update_create"].known != "yes":
-        text = f"{settings.base} says that a client may not choose ids (update as create): nothing can be sent there."
-        raise IssueError(Issue("fatal", "not-supported", text))
-    use = found.settings
+    use = examine(statement, settings).settings
     client.transport.pace = Pace(use.connections)
-    return Server(client, use.bundle, use.batch_entries, use.batch_bytes, use.connections)
+    return Server(client, use.bundle, use.batch_entries, use.batch_bytes, use.connections, use.strategy)
+
+
+def seen(put: Put, answer: Answer, base: str, held: bytes | None) -> Answer:
+    """What is true of an answer: nothing is wrong if the server `held` afterwards what was put, whatever it said."""
+    if answer.issues and (held is None or compare(put.resource, held, base).content):
+        return answer
+    if held is None:
+        text = "the server said it stored the resource, but does not return it"
+        return replace(answer, issues=(Issue("error", "incomplete", text),))
+    found = compare(put.resource, held, base)
+    text = "the server stored something else than was sent: does it support this element?"
+    altered = [Issue("error", "processing", text, path=path) for path in sorted(found.content)]
+    lost = [Issue("warning", "value", DIGITS_LOST)] * bool(found.digits)
+    return replace(answer, version=version_of(held) or answer.version, issues=tuple(altered or lost))

@@ -45,7 +45,8 @@ def push_at(moment: int, then: Callable[[], object], study: Study, url: str, **o
 
     The moments of each batch: before and after the intent is noted; before the batch is sent, when it is sent and no
     answer read, when it is answered; before and after the outcome is noted. As
-    many batches are under way at once as the server's preset says.
+    many batches are under way at once as the server's preset says. A server.yaml of the study that says a strategy
+    keeps it.
     """
     left, lock, sending = moment, threading.Lock(), threading.local()
 
@@ -64,10 +65,10 @@ def push_at(moment: int, then: Callable[[], object], study: Study, url: str, **o
             write(journal, entries)
             pass_moment()
 
-    def sent(client: Client, *given: Any) -> Any:
+    def sent(client: Client, *given: Any, **more: Any) -> Any:
         pass_moment()
         sending.now = True
-        answers = transact(client, *given)
+        answers = transact(client, *given, **more)
         sending.now = False
         pass_moment()
         return answers
@@ -79,7 +80,9 @@ def push_at(moment: int, then: Callable[[], object], study: Study, url: str, **o
 
     Journal.write, Client.transact, HTTPConnection.getresponse = noted, sent, answered  # type: ignore[method-assign]
     server = study.folder / "server.yaml"
-    server.write_text(f"base: {url}\nlimits: {{batch_entries: {BATCH}}}\n", "utf-8")
+    said = server.read_text("utf-8") if server.exists() else f"base: {url}\n"
+    if "limits:" not in said:
+        server.write_text(f"{said}limits: {{batch_entries: {BATCH}}}\n", "utf-8")
     return push_study(study, str(server), **options)
 
 

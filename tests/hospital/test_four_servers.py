@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sent_study import Plain, Row, content, counts, edit, own_study, planned, tables
 
+from fhir_ivig.fhir.server import server_settings
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.pull_study import pull_study
 from fhir_ivig.sync.push_study import PushedStudy, push_study
@@ -32,8 +34,12 @@ class There:
     exact: bool
     plain: Plain
 
-    def push(self, study: Study, *, withdraw: bool = False) -> PushedStudy:
-        return push_study(study, self.url, version=self.version, withdraw=withdraw)
+    def push(self, study: Study, **options: Any) -> PushedStudy:
+        """Under our ids, which each of them takes; how else, is in test_strategies."""
+        settings = server_settings(self.url)
+        assert settings
+        target = replace(settings, strategy="client-id", stated=frozenset({"strategy"}))
+        return push_study(study, target, version=self.version, **options)
 
 
 @pytest.fixture(params=SERVERS)
@@ -152,7 +158,7 @@ def _shortened(cell: str) -> str:
 def test_who_sent_what_is_stored(there: There, tmp_path: Path) -> None:
     """Each resource is named, with its version where the server keeps versions in references; else that is said."""
     study = own_study(tmp_path / "study", subjects=["HARA-06"])
-    pushed = push_study(study, there.url, version=there.version, agent="Jane Doe")
+    pushed = there.push(study, agent="Jane Doe")
     assert pushed.complete
     said = [issue for issue in pushed.issues if "Provenance" in f"{issue.text} {issue.path}"]
     wanted = set(planned(study, there.version))

@@ -42,7 +42,7 @@ class Ward:
         for path in folder.glob("*.csv"):
             self.edit(path.stem, lambda rows: [row for row in rows if row["subject"] in SUBJECTS])
         self.subjects = {row["subject"]: row for row in self.rows("subjects")}
-        self.study = Study.load(folder / "study.yaml")
+        self.study, self.target = Study.load(folder / "study.yaml"), server
 
     def rows(self, table: str) -> list[Row]:
         with (self.folder / f"{table}.csv").open(newline="", encoding="utf-8") as file:
@@ -103,7 +103,13 @@ class Ward:
         return {each["reference"].removeprefix(f"{self.server}/") for each in found}
 
     def push(self, **options: Any) -> PushedStudy:
-        return push_study(self.study, self.server, **options)
+        return push_study(self.study, self.target, **options)
+
+    def choosing_ids(self) -> None:
+        """From now on it is sent to as to a server that chooses the ids."""
+        path = self.folder / "server.yaml"
+        path.write_text(f"base: {self.server}\nstrategy: search-create\n", "utf-8")
+        self.target = str(path)
 
     def our_id(self, subject: str) -> str:
         return f"Patient/{uuid.uuid5(uuid.NAMESPACE_URL, f'{self.study.base}/patient|{subject}')}"
@@ -126,7 +132,10 @@ def texts(issues: list[Issue]) -> list[str]:
     return [issue.text for issue in issues if issue.severity in ("error", "fatal")]
 
 
-def test_pushed_twice_pulled_edited_changed_withdrawn(ward: Ward, tmp_path: Path) -> None:
+@pytest.mark.parametrize("choosing", [False, True], ids=["our ids", "ids of the server"])
+def test_pushed_twice_pulled_edited_changed_withdrawn(ward: Ward, tmp_path: Path, choosing: bool) -> None:
+    if choosing:
+        ward.choosing_ids()
     ward.put(*both(ward))
     theirs = ward.all("Patient", identifier=f"{ward.system}|")
     first = ward.push(links="mrn")
@@ -148,7 +157,7 @@ def test_pushed_twice_pulled_edited_changed_withdrawn(ward: Ward, tmp_path: Path
         assert got == sorted(wanted, key=lambda row: list(row.values())), table
 
     ward.set("dispositions", "HARA-06", date="1999-01-01")
-    [change] = plan_study(ward.study, ward.server).changes
+    [change] = plan_study(ward.study, ward.target).changes
     assert change.ref.startswith("ResearchSubject/")
     assert counts(ward.push()) == {"updated": 1, "unchanged": sent - 1, "linked": 2}
 
@@ -158,7 +167,7 @@ def test_pushed_twice_pulled_edited_changed_withdrawn(ward: Ward, tmp_path: Path
     ward.put({**subject, "individual": {"reference": f"Patient/{ward.id('b')}"}})
     conflict = ward.push()
     assert counts(conflict) == {"unchanged": sent - 1, "linked": 2, "conflicts": 1}
-    [change] = plan_study(ward.study, ward.server).changes
+    [change] = plan_study(ward.study, ward.target).changes
     shown = {path: (theirs, ours) for path, _, theirs, ours in change.values}
     assert shown["ResearchSubject.individual.reference"] == (f"Patient/{ward.id('b')}", f"Patient/{ward.id('a')}")
     assert counts(ward.push(take={change.ref: "ours"})) == {"updated": 1, "unchanged": sent - 1, "linked": 2}
@@ -255,14 +264,14 @@ def test_linked_after_they_were_sent_as_the_studys_own(ward: Ward) -> None:
 
 def test_a_plan_made_before_the_link_changed(ward: Ward, tmp_path: Path) -> None:
     ward.put(*both(ward))
-    planned = plan_study(ward.study, ward.server, links="mrn")
+    planned = plan_study(ward.study, ward.target, links="mrn")
     assert (planned.counts["linked"], planned.complete) == (2, True)
     (tmp_path / "plan.json").write_text(json.dumps(planned.as_dict()))
     ward.put({**both(ward)[0], "identifier": []}, ward.patient("moved", "HARA-06"))
     with pytest.raises(IssueError, match="plan again"):
         ward.push(links="mrn", planned=read_planned(tmp_path / "plan.json"))
     assert ward.pointed() == set()
-    assert ward.push(links="mrn", planned=plan_study(ward.study, ward.server, links="mrn")).complete
+    assert ward.push(links="mrn", planned=plan_study(ward.study, ward.target, links="mrn")).complete
 
 
 def test_to_a_folder_with_the_hospitals_patients(ward: Ward, tmp_path: Path) -> None:
