@@ -11,15 +11,21 @@ from fhir_ivig.endpoints.result import Result
 if TYPE_CHECKING:
     from fhir_ivig.endpoints.trace import Used
 
-HEAD = ("endpoint", "population", "arm", "statistic", "n", "ours", "interval", "p", "published", "")
+HEAD = ("endpoint", "population", "arm", "statistic", "time point", "n", "ours", "interval", "p", "published", "")
 
 
 def results_table(results: Iterable[Result]) -> str:
-    """One line a result, the arm where any has one; evidence on single persons is left to --json."""
+    """One line a result; evidence on single persons is left to --json.
+
+    The arm stands where any has one, the time point where the lines of an endpoint could not be told apart without.
+    """
+    shown = [result for result in results if result.subject is None]
+    times: dict[tuple[str, str, str | None, str], set[str | None]] = {}
+    for result in shown:
+        times.setdefault(_line(result), set()).add(result.time_point)
+    timed = {line[0] for line, every in times.items() if len(every) > 1}
     rows: list[Sequence[str]] = [HEAD]
-    for result in results:
-        if result.subject is not None:
-            continue
+    for result in shown:
         decimals = len(result.published.partition(".")[2]) if result.published else None
         mark = {True: "equal", False: "DIFFERS", None: ""}[result.agrees]
         rows.append(
@@ -28,17 +34,22 @@ def results_table(results: Iterable[Result]) -> str:
                 result.population,
                 result.arm or "",
                 result.statistic,
+                (result.time_point or "") if result.endpoint in timed else "",
                 "" if result.n is None else str(result.n),
-                _rounded(result.estimate, decimals) + (f" {result.unit}" if result.unit else ""),
+                _rounded(result.estimate, decimals)
+                + (f" {result.unit}" if result.unit and result.estimate is not None else ""),
                 "" if result.low is None else f"{_rounded(result.low, None)} to {_rounded(result.high, None)}",
                 "" if result.p is None else "<0.0001" if result.p < 0.0001 else f"{result.p:.4f}",
                 result.published or "",
                 mark or (result.warnings[0] if result.estimate is None and result.warnings else ""),
             )
         )
-    if not any(row[2] for row in rows[1:]):
-        rows = [(*row[:2], *row[3:]) for row in rows]
-    return _laid_out(rows)
+    filled = [place for place in range(len(HEAD)) if place not in (2, 4) or any(row[place] for row in rows[1:])]
+    return _laid_out([[row[place] for place in filled] for row in rows])
+
+
+def _line(result: Result) -> tuple[str, str, str | None, str]:
+    return result.endpoint, result.population, result.arm, result.statistic
 
 
 def trace_table(found: Iterable[Used]) -> str:

@@ -60,6 +60,19 @@ def test_what_may_stand_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "arm" not in results_table([Result(statistic="n")]).splitlines()[0].split()
 
 
+def test_lines_that_only_the_time_point_tells_apart() -> None:
+    def row(endpoint: str, statistic: str, time_point: str | None) -> Result:
+        return Result(endpoint=endpoint, population="all", statistic=statistic, time_point=time_point, unit="score")
+
+    alone = [row("one", "change", "week 4"), row("one", "effect", "week 0 to week 8")]
+    assert "week" not in results_table(alone)
+    lines = results_table([*alone, row("two", "change", "week 4"), row("two", "change", "week 8")]).splitlines()
+    assert "statistic  time point  n" in lines[0]
+    assert ["week" in line for line in lines[1:]] == [False, False, True, True]
+    assert [line.split()[3:5] for line in lines[3:]] == [["week", "4"], ["week", "8"]]
+    assert all(line.endswith("not evaluable") for line in lines[1:])  # without a unit
+
+
 @pytest.mark.parametrize(
     ("keys", "place", "text"),
     [

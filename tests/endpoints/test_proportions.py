@@ -31,7 +31,8 @@ PRODERM = [
 ]
 
 # Newcombe 1998 (Statistics in Medicine 17:873-890), table II: three contrasts with the intervals of Wald, of
-# Miettinen and Nurminen, and of the hybrid score method.
+# Miettinen and Nurminen, and of the hybrid score method. The paper was not at hand: the figures are as a paper on
+# SAS reproduces them (WUSS 2016, no. 127, page 9), which tests of R packages quote.
 NEWCOMBE = [
     (
         (56, 70),
@@ -62,7 +63,7 @@ def test_newcombe_s_table(one: tuple[int, int], other: tuple[int, int], ends: di
 
 
 def test_wilson_and_clopper_pearson_as_published() -> None:
-    """Newcombe 1998 (Statistics in Medicine 17:857-872), table I: 81 of 263, and 15 of 148."""
+    """Newcombe 1998 (Statistics in Medicine 17:857-872), table I, as others quote it: 81 of 263, and 15 of 148."""
     for share, interval, printed in (
         (Share(81, 263), "wilson", (0.2553, 0.3662)),
         (Share(81, 263), "clopper-pearson", (0.2527, 0.3676)),
@@ -81,8 +82,8 @@ def test_tea() -> None:
     assert float(found.estimate or 0) == pytest.approx(6.408, abs=0.001)
 
 
-def test_barnard_as_published() -> None:
-    """Barnard 1945's own example (Nature 156:177): 3 of 3 against 0 of 3, one-sided 1/64."""
+def test_barnard_by_hand() -> None:
+    """3 of 3 against 0 of 3: no table is as extreme, and p^3 (1 - p)^3 is largest at p = 1/2, one-sided 1/64."""
     assert barnard(Share(3, 3), Share(0, 3)).p == pytest.approx(2 / 64)
 
 
