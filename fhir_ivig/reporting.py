@@ -46,7 +46,7 @@ def make_report(
         results=results,
         issues=[*given.issues, *problems],
         manifest=manifest,
-        hashes={file.name: _sha256(file) for file in given.files},
+        hashes={file.name: _sha256(file) for file in given.files if file.is_file()},
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         version=version("fhir-ivig"),
         incomplete=bool(manifest) and manifest.get("complete") is not True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -140,11 +141,10 @@ def _visits(found: Definition, entries: Any) -> None:
 
 
 def _whole(found: Definition, text: Any, path: str) -> int | None:
-    try:
+    if text is None or re.fullmatch(r"[+-]?[0-9]{1,5}", str(text)):  # days of 270 years at most
         return None if text is None else int(str(text))
-    except ValueError:
-        found.refuse("value", f"`{text}` is not a whole number of days.", path)
-        return None
+    found.refuse("value", f"`{text}` is not a whole number of days.", path)
+    return None
 
 
 def _window(found: Definition, entry: Any, path: str) -> tuple[int, int] | None:

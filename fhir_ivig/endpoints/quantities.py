@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 DECIMAL = r"-?[0-9]{1,12}(\.[0-9]{1,12})?"
 _DECIMAL = re.compile(DECIMAL)
-_DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})(?:T.+)?)?)?")
+_DATE = re.compile(r"(1[89][0-9]{2}|2[01][0-9]{2})(?:-([0-9]{2})(?:-([0-9]{2})(?:T.+)?)?)?")
 
 
 def texts(value: Any) -> tuple[str, ...] | None:
@@ -39,8 +39,9 @@ def decimal(text: str) -> Decimal | None:
 
 @lru_cache(maxsize=100_000)
 def days(text: str) -> Days | None:
-    """The days that a FHIR date or dateTime can mean, None where it is no date.
+    """The days that a FHIR date or dateTime can mean, None where it is no date, or none of the years 1800 to 2199.
 
+    Such a year is a slip or stands for something else (9999-12-31), and days could not be counted from it.
     Of a time only its day counts, as written in its own zone: that is the day in the hospital.
     """
     match = _DATE.fullmatch(text)

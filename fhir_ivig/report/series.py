@@ -117,6 +117,7 @@ def series(material: Material, measure: Measure, groups: list[Population], clock
         row.number: decimal(row["upper_limit"] or "")
         for row in material.tables.rows("assessments", ("upper_limit",), {"measure": [measure.name]}, subjects)
     }
+    limits = {number: limit for number, limit in limits.items() if limit and limit > 0}
     found = Series(measure, groups, visits, windows(material.study))
     for visit in visits:
         at = readings(material.tables, whole, measure, visit)

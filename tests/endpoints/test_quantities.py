@@ -31,7 +31,22 @@ def test_age(birth: str, on: str, years: int | None) -> None:
     assert age(first, second) == years
 
 
-@pytest.mark.parametrize("text", ["2001-02-29", "0000", "01-02-2001", "2001-13", "", "2001-1-1", "\u0662001"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2001-02-29",
+        "0000",
+        "0001-01-01",
+        "1799",
+        "2200-01-01",
+        "9999-12-31",
+        "01-02-2001",
+        "2001-13",
+        "",
+        "2001-1-1",
+        "\u0662001",
+    ],
+)
 def test_what_is_no_date(text: str) -> None:
     assert days(text) is None
 

@@ -118,6 +118,29 @@ def test_a_table_that_is_not_there_is_no_traceback(study: Path, tmp_path: Path, 
     assert "NaN" not in (tmp_path / "report.html").read_text("utf-8")
 
 
+def test_a_file_that_is_not_there_is_said_and_the_rest_reported(study: Path, tmp_path: Path) -> None:
+    (study / "medications.csv").unlink()
+    done = call(study, "--out", tmp_path / "report.html")
+    assert done.exit_code == 1
+    assert "medications.csv: There is no such file" in done.stderr
+    assert "Creatine kinase" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_an_upper_limit_of_normal_of_zero_is_not_drawn(study: Path, tmp_path: Path) -> None:
+    file = study / "assessments.csv"
+    file.write_text(file.read_text("utf-8").replace(",U/L,190,", ",U/L,0,"), "utf-8")
+    done = call(study, "--out", tmp_path / "report.html")
+    assert (done.exit_code, "figures" in done.stderr + done.output) == (0, True)
+
+
+def test_a_day_at_the_end_of_the_calendar_is_no_traceback(study: Path, tmp_path: Path) -> None:
+    file = study / "infusions.csv"
+    file.write_text(file.read_text("utf-8").replace("1998-06-08T", "9999-12-31T"), "utf-8")
+    done = call(study, "--out", tmp_path / "report.html")
+    assert done.exit_code == 1
+    assert "`9999-12-31T09:45:00+09:00` is not a date" in done.stderr
+
+
 @pytest.mark.parametrize("part", ["endpoints", "populations", "measures", "visits", "references"])
 def test_a_study_without_a_part_is_no_traceback(study: Path, tmp_path: Path, part: str) -> None:
     change(study, **{part: None})
