@@ -143,7 +143,7 @@ def _visits(found: Definition, entries: Any) -> None:
 def _whole(found: Definition, text: Any, path: str) -> int | None:
     if text is None or re.fullmatch(r"[+-]?[0-9]{1,5}", str(text)):  # days of 270 years at most
         return None if text is None else int(str(text))
-    found.refuse("value", f"`{text}` is not a whole number of days.", path)
+    found.refuse("value", f"`{text}` is not a whole number of days, of five digits at most.", path)
     return None
 
 
