@@ -76,7 +76,8 @@ def test_a_full_disk_leaves_things_as_they_were(
     done = fill(words)
     monkeypatch.undo()
     assert done.code == 3
-    assert done.json["issue"][0]["details"]["text"] == "Cannot write: No space left on device."
+    said = "Cannot write: No space left on device. Make room, or choose another place."
+    assert done.json["issue"][0]["details"]["text"] == said
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert list(tmp_path.glob(".*")) == []
 
