@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-import msgspec
-
 from fhir_ivig.fhir.bundle import Answer, Post, Put, batch
 from fhir_ivig.fhir.client import RefusedError, UnansweredError
 from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.issue import Issue, IssueError
-from fhir_ivig.mapping.identity import logical_id
 from fhir_ivig.sync.homes import Homes, MissingError, references
+from fhir_ivig.sync.identified import Identity, identities, identity, with_id
 from fhir_ivig.sync.journal import Journal
 from fhir_ivig.sync.plan import LOOK_UP, chunks, read_items
 from fhir_ivig.sync.searches import escaped
@@ -29,10 +27,9 @@ from fhir_ivig.sync.server import HALVED, STALE, Server, seen
 # By what a server may be asked for a type, the next where it does not take the one before: by identifier; by Patients
 # (R4 cannot search AdverseEvent by identifier: https://hl7.org/fhir/R4/adverseevent.html#search); for all of it.
 Asked = Literal["identifier", "subject", "all"]
-_NEXT: dict[str, Asked] = {"identifier": "all", "subject": "all"}
+_NEXT: dict[Asked, Asked] = {"identifier": "subject", "subject": "all"}
 _DEPENDS = 424  # as if the server had said so: https://www.rfc-editor.org/rfc/rfc4918#section-11.4
 _PATIENTS = 50  # a search
-Identity = tuple[str, str]
 
 
 class Assigned:
@@ -47,16 +44,20 @@ class Assigned:
         self._conditional = server.strategy == "conditional-create"
         self._asked: dict[str, Asked] = {} if version == "R5" else {"AdverseEvent": "subject"}
 
-    def learn(self, folder: Path) -> None:
-        """Where the resources in a folder are, of which that is not known. IssueError if a look-up fails."""
-        for block in read_blocks([folder]):
+    def learn(self, path: Path) -> list[Issue]:
+        """Where the resources in a file or folder are, of which that is not known; an Issue for each that has no one
+        place. IssueError if a look-up fails."""
+        wrong: list[Issue] = []
+        for block in read_blocks([path]):
             unknown: dict[str, dict[str, bytes | None]] = {}
             for item in read_items(block):
                 if item.id and item.ref not in self.homes.own:
                     unknown.setdefault(item.resource_type, {})[item.id] = item.line
             for resource_type, lines in unknown.items():
                 for some in chunks(list(lines.items()), LOOK_UP):
-                    self.look_up(resource_type, dict(some))
+                    found = self.look_up(resource_type, dict(some))
+                    wrong += [each for each in found.values() if isinstance(each, Issue)]
+        return wrong
 
     def look_up(self, resource_type: str, wanted: Mapping[str, bytes | None]) -> Mapping[str, bytes | Issue]:
         """Those of the resources that the server has, as ours; an Issue for each of which it has several, and for
@@ -85,8 +86,18 @@ class Assigned:
                 f"{resource_type}/{name}", next((f"{resource_type}/{theirs}" for theirs in several), None)
             )
             for resource in several.values():
-                found[name] = self.homes.back(_with_id(resource, name))
+                found[name] = self.homes.back(with_id(resource, name))
         return found
+
+    def elsewhere(self, patients: Path) -> str | None:
+        """Which Patient of the study (the file `patients`) the server has under an id that is not ours, for people;
+        None if there is none, or the server cannot be asked."""
+        try:
+            wrong = self.learn(patients)
+        except RefusedError:
+            return None
+        moved = (f"{ref} as {home}" for ref, home in self.homes.own.items() if home and home != ref)
+        return next((issue.text for issue in wrong), next(moved, None))
 
     def put(self, puts: Sequence[Put]) -> list[Answer]:
         """What became of each resource, all of one type."""
@@ -146,10 +157,10 @@ class Assigned:
         """A resource as it is sent: to its place, or to be created."""
         kind, _, name = put.ref.partition("/")
         if home := self.homes.own.get(put.ref):
-            return Put(home, _with_id(put.resource, home.partition("/")[2]), put.version)
+            return Put(home, with_id(put.resource, home.partition("/")[2]), put.version)
         key = identity(put.resource, name) if self._checks(kind) else None
         unless = f"identifier={quote(escaped(key[0]), safe=':/')}|{quote(escaped(key[1]), safe='/')}" if key else None
-        return Post(f"{kind}/", _with_id(put.resource, None), unless)
+        return Post(f"{kind}/", with_id(put.resource, None), unless)
 
     def _read_back(self, puts: Sequence[Put], answers: Mapping[str, Answer]) -> dict[str, Answer]:
         """The answers, held against what the server has afterwards: exactly one of each, as it was put."""
@@ -189,7 +200,8 @@ class Assigned:
                 yield from self.server.search(resource_type, search).items()
         except IssueError as error:
             refused = isinstance(error, RefusedError) and error.status == 400
-            if asked == "all" or not (refused or any(issue.code == "not-supported" for issue in error.issues)):
+            known = refused or any(issue.code == "not-supported" for issue in error.issues)
+            if not known or asked == "all" or resource_type == "Patient":  # nobody wants all Patients of a hospital
                 raise
             self._asked[resource_type] = _NEXT[asked]
             yield from self._having(resource_type, names, lines)
@@ -200,12 +212,13 @@ class Assigned:
         if asked == "identifier":
             value = ",".join(f"{escaped(system)}|{escaped(value)}" for system, value in names)
             yield {"identifier": value, "_count": str(2 * len(names))}
-        elif asked == "subject":
-            meant = {ref for line in lines for ref in references(line) if ref.startswith("Patient/")}
-            for some in chunks(sorted({home for ref in meant if (home := self.homes.at(ref))}), _PATIENTS):
-                yield {"subject": ",".join(some), "_count": "200"}
-        else:
+            return
+        meant = {ref for line in lines for ref in references(line) if ref.startswith("Patient/")}
+        if asked == "all" or not meant:
             yield {"_count": "200"}
+            return
+        for some in chunks(sorted({home for ref in meant if (home := self.homes.at(ref))}), _PATIENTS):
+            yield {"subject": ",".join(some), "_count": "200"}
 
     def _home(self, resource_type: str, name: str) -> str:
         """The server's id of a resource, as far as it is known."""
@@ -215,33 +228,6 @@ class Assigned:
         """What is not found by its identifier, but was there: it lost that, or the server's index is behind."""
         if ids:
             yield from self.server.look_up(resource_type, ids).items()
-
-
-def identities(resource: bytes) -> set[Identity]:
-    """The identifiers (system, value) of a resource, also of a type that has but one."""
-    try:
-        found = msgspec.json.decode(msgspec.json.decode(resource, type=_Identified).identifier)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return set()
-    listed = [each for each in (found if isinstance(found, list) else [found]) if isinstance(each, dict)]
-    return {(str(each.get("system")), str(each.get("value"))) for each in listed}
-
-
-def identity(resource: bytes, name: str) -> Identity | None:
-    """The identifier that the id `name` was made from; None if it was made from none."""
-    return next((key for key in identities(resource) if logical_id(*key) == name), None)
-
-
-class _Identified(msgspec.Struct):
-    identifier: msgspec.Raw = msgspec.Raw(b"[]")
-
-
-def _with_id(resource: bytes, name: str | None) -> bytes:
-    """The resource under an id, or (None) under none; the rest as it is."""
-    members = msgspec.json.decode(resource, type=dict[str, msgspec.Raw])
-    members.pop("id", None)
-    place = {"id": msgspec.Raw(msgspec.json.encode(name))} if name else {}
-    return msgspec.json.encode({"resourceType": members.pop("resourceType"), **place, **members})
 
 
 def _doubled(ref: str, theirs: Sequence[str]) -> Issue:

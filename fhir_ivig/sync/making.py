@@ -169,9 +169,12 @@ def _reached(store: Server | Folder, homes: Homes, journal: Journal, fhir: Path,
         assigned = Assigned(store, homes, journal, version)
         assigned.learn(fhir)
         return assigned
-    if any(ref != home for ref, home in homes.own.items()):
-        text = "This server chose the ids itself so far. To send under our own ids now would double everything: say "
-        text += "`strategy: conditional-create` (or search-create) in server.yaml."
+    elsewhere = next((f"{ref} as {home}" for ref, home in homes.own.items() if ref != home), None)
+    if isinstance(store, Server) and not journal.counts() and (fhir / "Patient.ndjson").exists():
+        elsewhere = Assigned(store, Homes(store.base, {}), journal, version).elsewhere(fhir / "Patient.ndjson")
+    if elsewhere:
+        text = f"The target has this study under other ids than ours ({elsewhere}): to send it under ours now "
+        text += "would double everything. Say `strategy: conditional-create` (or search-create) in server.yaml."
         raise IssueError(Issue("fatal", "conflict", text, str(journal.path)))
     return Pointing(store, homes) if homes.linked else store
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fhir_ivig.issue import Issue
 from fhir_ivig.sync.planned import Change, Planned, shown
 
+ALIKE = 3  # Issues that say the same; more are one, with their places folded
 LISTED = 2000  # resources of a state on the page; all are in plan.json
 _STATES = {
     "create": "new: will be created",
@@ -56,10 +59,24 @@ def page(planned: Planned) -> str:
     return environment.get_template("page.html").render(
         planned=planned,
         states=_STATES,
+        issues=list(_gathered(planned.issues)),
         sections=[section for state in _SECTIONS if (section := _section(planned, state)).changes],
         created=dict(sorted(Counter(ref.partition("/")[0] for ref in planned.created).items())),
         shown=lambda value: shown(value, None),
     )
+
+
+def _gathered(issues: Sequence[Issue]) -> Iterator[tuple[Issue, list[str]]]:
+    """The Issues; of many that say the same only the first, without a place, and the places of all."""
+    alike: dict[tuple[str, str], list[Issue]] = {}
+    for issue in issues:
+        alike.setdefault((issue.severity, issue.text), []).append(issue)
+    for found in alike.values():
+        if len(found) > ALIKE and all(issue.place for issue in found):
+            bare = Issue(found[0].severity, found[0].code, found[0].text)
+            yield bare, list(dict.fromkeys(issue.place for issue in found))
+        else:
+            yield from ((issue, []) for issue in found)
 
 
 def _section(planned: Planned, state: str) -> _Section:

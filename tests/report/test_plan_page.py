@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -35,6 +36,7 @@ def planned(evil: str = "", updates: int = 1) -> Planned:
     issues = [
         Issue("error", "value", f"`{evil or LONG}` is no number.", "assessments.csv" + evil, 3, "value"),
         Issue("warning", "value", "Something to look at."),
+        *(Issue("error", "not-found", f"Nobody {evil}", f"{evil}.csv", row) for row in range(2, 12)),
     ]
     created = ["Observation/a", "Observation/b", "Condition/c" + evil]
     return Planned(
@@ -88,3 +90,21 @@ def test_a_page_ends() -> None:
     made = page(planned(updates=LISTED + 7))
     assert "and 7 more" in made
     assert f"Observation/{LISTED + 6}" not in made
+
+
+def test_issues_that_say_the_same_are_one(opened: Callable[..., Any]) -> None:
+    """Their places are folded; each place is there."""
+    view = opened(page(planned()))
+    [folded] = view.locator("details").all()
+    assert folded.locator("summary").inner_text() == "in 10 places"
+    height = folded.bounding_box()["height"]
+    folded.locator("summary").click()
+    assert folded.bounding_box()["height"] > height
+    assert folded.inner_text().endswith("; ".join(f".csv:{row}" for row in range(2, 12)))
+    assert view.locator("ul.issues > li").count() == 3
+
+
+def test_where_a_server_has_it_that_chose_the_id() -> None:
+    there = replace(planned(), changes=[Change("Patient/one", "update", None, None, [], "00", "Patient/17")])
+    assert "Patient/one, there Patient/17" in page(there)
+    assert ", there" not in page(planned())

@@ -15,8 +15,8 @@ from faults.proxy import FaultProxy, When
 from fhir_ivig.fhir.bundle import Post, batch, read_answers
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.study.study import Study
-from fhir_ivig.sync.assigned import identities, identity
 from fhir_ivig.sync.homes import Homes, MissingError
+from fhir_ivig.sync.identified import identities, identity
 from fhir_ivig.sync.journal import Entry, Journal, journal_path
 from fhir_ivig.sync.push_study import PushedStudy, push_study
 
