@@ -30,7 +30,7 @@ samples: $(READY)  ## write the FHIR files of the sample study anew from its tab
 lock: $(READY)  ## resolve the dependencies anew
 	$(BIN)/pip install pip-tools
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-header \
-		--extra models --extra pdf --extra sandbox --extra smart --extra dev --output-file requirements.lock pyproject.toml
+		--extra excel --extra models --extra pdf --extra sandbox --extra sas --extra smart --extra dev --output-file requirements.lock pyproject.toml
 
 $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fhir-ivig needs Python 3.11 or later")'
