@@ -24,7 +24,8 @@ HEAVY += ("ucumvert", "jinja2")
 
 # Room -> the rooms that it may import from, besides itself.
 CORE = {"issue", "yamltext", "shape"}
-ALL = CORE | {"mapping", "study", "fhir", "sync", "endpoints", "report", "library", "reporting", "answers", "demo"}
+ALL = CORE | {"mapping", "study", "fhir", "sync", "endpoints", "report", "datasets"}
+ALL |= {"library", "reporting", "answers", "demo"}
 MAY_IMPORT = {
     "issue": set(),
     "yamltext": {"issue"},
@@ -34,6 +35,7 @@ MAY_IMPORT = {
     "fhir": CORE,
     "endpoints": CORE,
     "report": CORE | {"endpoints"},
+    "datasets": CORE | {"study"},
     "sync": CORE | {"mapping", "study", "fhir"},
     "__init__": ALL,
     "library": ALL,
