@@ -73,6 +73,19 @@ def read_table(study: Study, name: str, block_rows: int = BLOCK_ROWS) -> Iterato
         yield Rows(name, _empty(table), np.zeros(0, dtype=np.int64), file, issues)
 
 
+def cells_of(study: Study, name: str, column: str) -> set[str]:
+    """The distinct cells of a column, those of rows in which something else is wrong among them. IssueError for a
+    file that cannot be read."""
+    if (source := study.tables.get(name)) is None:
+        return set()
+    table, path = study.dictionary[name], source.path(study.folder)
+    file, found = source.file or path.name, set[str]()
+    for block in blocks(path, source, file, header(path, source, file), BLOCK_ROWS):
+        theirs = _ours(table, source, block.columns, len(block.numbers))[column]
+        found.update(cell for cell in settle(table.columns[column], theirs, source)[0].to_pylist() if cell)
+    return found
+
+
 def check_rows(
     study: Study, name: str, batch: pa.RecordBatch, numbers: Sequence[int] | np.ndarray | None = None, file: str = ""
 ) -> Rows:

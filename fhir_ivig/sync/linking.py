@@ -78,7 +78,7 @@ def link_patients(
             run.case(_Case(ref, line, matches.pop(ref, [])))
     run.made.kept |= {ref: home for ref, home in before.items() if ref not in run.met}
     for unmet in matches.values():
-        text = "No Patient of the study that can be sent has this subject: its link was not needed."
+        text = "The subject's own row is withheld: its link was not needed."
         run.made.issues.append(unmet[0].link.at("warning", text))
     run.made.issues += run.unsent()
     return run.made

@@ -41,9 +41,9 @@ class Link:
         """An error at the link's place: whom it names is left out."""
         return self.at("error", f"{text}: {self.subject or 'this Patient'} is left out.")
 
-    def at(self, severity: Severity, text: str) -> Issue:
+    def at(self, severity: Severity, text: str, column: str | None = None) -> Issue:
         """An Issue at the link's place."""
-        return Issue(severity, "not-found", text, self.file or None, self.row, self.column)
+        return Issue(severity, "not-found", text, self.file or None, self.row, column or self.column)
 
 
 @dataclass(slots=True)
@@ -106,6 +106,32 @@ def links_of(study: Study) -> list[Link]:
 def links_named(study: Study, links: str | Path) -> list[Link]:
     """The links that a person named: a CSV file, or `mrn` for the study's own column. IssueError as these."""
     return links_of(study) if links == OWN_MRNS else read_links(Path(links))
+
+
+def strangers(study: Study, links: Sequence[Link]) -> list[Link]:
+    """The links of a file that name no subject of the study's own table. IssueError if that cannot be read."""
+    from fhir_ivig.study.tables import cells_of
+
+    known = cells_of(study, "subjects", "subject")
+    return [link for link in links if link.column != OWN_MRNS and link.subject not in known]
+
+
+def refuse_strangers(study: Study, links: Sequence[Link]) -> None:
+    """For a push: IssueError with every stranger. Whoever was meant has no link, and would be a new Patient."""
+    text = "The study has no such subject: correct it or take the row away. Nothing was sent."
+    if found := strangers(study, links):
+        raise IssueError(*(link.at("error", text, "subject") for link in found))
+
+
+def doubt_strangers(study: Study, links: Sequence[Link]) -> list[Issue]:
+    """For a pull: a warning of every stranger. A pull creates nobody at the hospital, and its study need not list its
+    subjects; where it does, somebody else's name is probably misspelt."""
+    text = "The study has no such subject: the Patient's rows are under this name. Is it spelt right?"
+    try:
+        found = strangers(study, links) if "subjects" in study.tables else []
+    except IssueError:
+        return []  # nothing to hold them against
+    return [link.at("warning", text, "subject") for link in found]
 
 
 def patient_mapping(bound: Bound) -> str:

@@ -23,7 +23,7 @@ from fhir_ivig.sync.export import Exported, bind, export
 from fhir_ivig.sync.homes import Homes, Pointing
 from fhir_ivig.sync.journal import Journal, journal_path
 from fhir_ivig.sync.linking import Linking, link_patients
-from fhir_ivig.sync.links import OWN_MRNS, links_named, patient_mapping
+from fhir_ivig.sync.links import OWN_MRNS, links_named, patient_mapping, refuse_strangers
 from fhir_ivig.sync.places import Place
 from fhir_ivig.sync.plan import Plan, Target, plan
 from fhir_ivig.sync.planned import Change, Planned
@@ -126,6 +126,8 @@ def planned_push(
 ) -> Iterator[Made]:
     """The plan of a study, its journal held for us alone and kept, or (not `keep`) read and not begun."""
     store = open_target(target, token, version or study.fhir_version)
+    if isinstance(store, Folder):
+        _refuse_own(study, store.path)
     name = name_of(target)
     with ExitStack() as stack:
         folder = stack.enter_context(passing_folder())
@@ -179,6 +181,16 @@ def _reached(store: Server | Folder, homes: Homes, journal: Journal, fhir: Path,
     return Pointing(store, homes) if homes.linked else store
 
 
+def _refuse_own(study: Study, target: Path) -> None:
+    """IssueError if the target is a folder in which study.yaml or a table of the study stands."""
+    own = [study.path, *(source.path(study.folder) for source in study.tables.values())]
+    for path in own:
+        if path.resolve().parent == target.resolve():
+            text = f"{path.name} of this study stands here: choose another folder for the FHIR files, such as "
+            text += f"{target / 'fhir'}."
+            raise IssueError(Issue("fatal", "conflict", text, str(target.resolve())))
+
+
 def _named(study: Study, links: str | Path | None, journal: Journal) -> str | None:
     """The links of this push, or else of the last one; a file as it is found from the study's folder."""
     if links is None:
@@ -200,6 +212,7 @@ def _linking(
     if named is None:
         return Linking()
     links = links_named(study, named if named == OWN_MRNS else study.folder / named)
+    refuse_strangers(study, links)
     system = identifier_system(bound.base, patient_mapping(bound))
     searched = store.client if isinstance(store, Server) else store
     return link_patients(searched, links, fhir / "Patient.ndjson", system, journal.homes("hospital"), take)

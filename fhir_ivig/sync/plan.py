@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from fhir_ivig.fhir.bundle import Answer, Put, head
 from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.fhir.lines import Block
-from fhir_ivig.issue import Issue
+from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.journal import Entry, Journal
 from fhir_ivig.sync.linking import Linking
 from fhir_ivig.sync.steps import State, Step, Take, step_of, step_of_left
@@ -98,7 +98,7 @@ def plan(
     whose to take; without one every difference is ours. What the journal knows and the source has no more has left
     the study (not looked for unless `left`); FHIR `version` says how that is marked. An id that occurs twice is
     refused wherever it stands: which of the two is meant cannot be known. Of `linking`, a linked Patient is not sent,
-    and neither is whoever was refused, nor what refers to them. Memory: the ids, and one block.
+    nor whoever was refused, nor what refers to them. IssueError if `take` names another. Memory: the ids, one block.
     """
     planner = _Planner(target, journal, take or {}, version, linking or Linking())
     for block in read_blocks([source]):
@@ -209,9 +209,9 @@ class _Planner:
         self.made.waves = waves(self.needs)
         if self.first_digits is not None:
             _settle_digits(self.made, self.exact, self.first_digits)
+        text = "is named to be taken, but is no resource that this study sends or has sent. Nothing was sent."
         if unknown := sorted(self.take.keys() - self.made.states.keys()):
-            text = f"{', '.join(unknown)} is named to be taken, but is no resource of this study."
-            self.made.issues.append(Issue("error", "not-found", text))
+            raise IssueError(*(Issue("error", "not-found", f"{ref} {text}") for ref in unknown))
 
 
 def read_items(block: Block) -> Iterator[Item]:

@@ -20,7 +20,7 @@ from fhir_ivig.study.study import Study
 from fhir_ivig.sync.bulk import Bulk, Export
 from fhir_ivig.sync.export import bind
 from fhir_ivig.sync.incremental import deleted_since, known_from, merge
-from fhir_ivig.sync.links import Link, Linked, identifiers, links_named, patient_mapping, resolve
+from fhir_ivig.sync.links import Link, Linked, doubt_strangers, identifiers, links_named, patient_mapping, resolve
 from fhir_ivig.sync.portions import Portions, kept
 from fhir_ivig.sync.pull import Known, Search, pull
 from fhir_ivig.sync.pull_bulk import pull_bulk
@@ -151,6 +151,7 @@ def _link(
     found = [] if links is None else links_named(study, links)
     if subjects is not None:
         found = [link for link in found if link.subject in subjects]
+    doubts = doubt_strangers(study, found)
     if mrns is not None:
         if "mrn_system" not in study.parameters:
             said = "MRNs need their identifier system: give it as the parameter mrn_system in study.yaml."
@@ -160,7 +161,9 @@ def _link(
     if not found:
         return Linked()
     target = patient_mapping(bound)
-    return resolve(store, found, identifier_system(bound.base, target), target)
+    linked = resolve(store, found, identifier_system(bound.base, target), target)
+    linked.issues += doubts
+    return linked
 
 
 def _not_found(fhir: Path, bound: Bound, linked: Linked, subjects: Sequence[str]) -> list[Issue]:

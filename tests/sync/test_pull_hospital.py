@@ -97,6 +97,22 @@ def test_two_patients_with_one_mrn_are_nobody(hospital: Hospital, server: str, t
     assert kept == [hospital.id("a")]
 
 
+@pytest.mark.parametrize("listed", [True, False], ids=["subjects listed", "no subjects listed"])
+def test_a_link_of_a_subject_that_the_study_has_not(
+    hospital: Hospital, server: str, tmp_path: Path, listed: bool
+) -> None:
+    """Its rows come, for a pull need not know the subjects; where it does, a misspelt name is doubted."""
+    hospital.put(hospital.patient("a", "4711"), hospital.ck("r1", "a", "2024-03-01", 1200))
+    links = tmp_path / "links.csv"
+    links.write_text(f"subject,system,value\nS-O1,{hospital.study.parameters['mrn_system']},4711\n")
+    if not listed:
+        (hospital.study.folder / "subjects.csv").unlink()
+    found = pull_study(hospital.study, server, tmp_path / "out", links=links)
+    assert rows(tmp_path / "out", "assessments", "subject", "value") == [("S-O1", "1200")]
+    said = [(i.severity, i.file, i.row, i.column) for i in found.log.first if "Is it spelt right" in i.text]
+    assert said == ([("warning", str(links), 2, "subject")] if listed else [])
+
+
 def test_the_study_s_own_patient_needs_no_link(hospital: Hospital, server: str, tmp_path: Path) -> None:
     own = hospital.patient("own", "4711")
     own["identifier"].append({"system": f"{hospital.study.base}/patient", "value": "S-01"})

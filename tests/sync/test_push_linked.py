@@ -211,12 +211,9 @@ def test_links_in_a_file(ward: Ward, tmp_path: Path) -> None:
     ward.put(*both(ward))
     links = ward.folder / "links.csv"
     row = f"HARA-06,{ward.system},{ward.subjects['HARA-06']['mrn']}"
-    links.write_text(f"subject,system,value\n{row}\nnobody,{ward.system},1\n")
+    links.write_text(f"subject,system,value\n{row}\n")
     pushed = ward.push(links=str(links))
     assert (pushed.complete, pushed.linked) == (True, 1)
-    assert [(issue.severity, issue.row) for issue in pushed.issues if "was not needed" in issue.text] == [
-        ("warning", 3)
-    ]
     assert ward.pointed() == {f"Patient/{ward.id('a')}", ward.our_id("HARA-07")}
     links.write_text(f"subject,system,value\nHARA-07,{ward.system},{ward.subjects['HARA-07']['mrn']}\n")
     pushed = ward.push()
@@ -231,6 +228,34 @@ def test_links_in_a_file(ward: Ward, tmp_path: Path) -> None:
     links.unlink()
     with pytest.raises(IssueError, match="links cannot be read"):
         ward.push()
+
+
+def test_a_link_of_a_misspelt_subject(ward: Ward) -> None:
+    """Nothing is sent: whoever was meant has no link, and would be a new Patient."""
+    ward.put(*both(ward))
+    links = ward.folder / "links.csv"
+    rows = [f"{subject},{ward.system},{row['mrn']}\n" for subject, row in ward.subjects.items()]
+    links.write_text("subject,system,value\n" + "".join(rows).replace("HARA-07", "HARA-O7"))
+    for act in (plan_study, push_study):
+        with pytest.raises(IssueError) as stopped:
+            act(ward.study, ward.target, links=str(links))
+        [said] = stopped.value.issues
+        assert (said.severity, said.file, said.row, said.column) == ("error", str(links), 3, "subject")
+    assert (ward.ours("Patient"), ward.ours("Observation")) == ([], [])
+
+
+def test_a_link_of_a_subject_whose_row_is_withheld(ward: Ward) -> None:
+    """It is no stranger: its row is reported, and the others are sent."""
+    ward.put(*both(ward))
+    links = ward.folder / "links.csv"
+    rows = [f"{subject},{ward.system},{row['mrn']}\n" for subject, row in ward.subjects.items()]
+    links.write_text("subject,system,value\n" + "".join(rows))
+    ward.set("subjects", "HARA-07", birth_date="last spring")
+    pushed = ward.push(links=str(links))
+    assert [(issue.severity, issue.row) for issue in pushed.issues if "was not needed" in issue.text] == [
+        ("warning", 3)
+    ]
+    assert (pushed.linked, pushed.withheld > 0) == (1, True)
 
 
 def test_a_link_that_leads_to_somebody_else_now(ward: Ward) -> None:

@@ -169,9 +169,34 @@ def test_without_a_journal_a_difference_is_a_conflict(folder: Path, study: Study
 
 
 def test_a_resource_to_take_that_is_none(study: Study, tmp_path: Path) -> None:
-    pushed = push_study(study, str(tmp_path / "outbox"), take={"Observation/none": "ours"})
-    assert [issue.code for issue in pushed.issues] == ["not-found"]
-    assert not pushed.complete
+    """Nothing is sent, for what was meant is not known."""
+    for act in (plan_study, push_study):
+        with pytest.raises(IssueError) as stopped:
+            act(study, str(tmp_path / "outbox"), take={"Observation/none": "ours", "Patient/none": "theirs"})
+        assert [(issue.code, issue.text.split()[0]) for issue in stopped.value.issues] == [
+            ("not-found", "Observation/none"),
+            ("not-found", "Patient/none"),
+        ]
+    assert not (tmp_path / "outbox").exists()
+
+
+@pytest.mark.parametrize("place", ["study", "elsewhere"])
+def test_a_target_among_the_tables(folder: Path, place: str, tmp_path: Path) -> None:
+    """FHIR files are not written beside the study's own."""
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "courses.csv").rename(tmp_path / "elsewhere/kurse.csv")
+    text = (folder / "study.yaml").read_text("utf-8")
+    assert "  courses: {}" in text
+    text = text.replace("  courses: {}", "  courses: {file: ../elsewhere/kurse.csv}")
+    (folder / "study.yaml").write_text(text, "utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    for act in (plan_study, push_study):
+        with pytest.raises(IssueError, match="choose another folder") as stopped:
+            act(Study.load(folder / "study.yaml"), str(tmp_path / "study/.." / place))
+        [said] = stopped.value.issues
+        assert (said.code, said.file) == ("conflict", str((tmp_path / place).resolve()))
+    assert sorted(tmp_path.rglob("*")) == before
+    assert push_study(Study.load(folder / "study.yaml"), str(folder / "fhir")).complete
 
 
 def test_a_plan_is_done_as_it_is_or_not_at_all(folder: Path, study: Study, server: str, tmp_path: Path) -> None:
