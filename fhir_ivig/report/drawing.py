@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from fhir_ivig.endpoints.result import NotEvaluableError
-from fhir_ivig.report import gather
+from fhir_ivig.report import estimates, gather
+from fhir_ivig.report.curves import curves
+from fhir_ivig.report.figures.differences import differences
 from fhir_ivig.report.figures.doses import doses
 from fhir_ivig.report.figures.figure import Figure
 from fhir_ivig.report.figures.flow import flow
@@ -15,6 +17,7 @@ from fhir_ivig.report.figures.lines import lines
 from fhir_ivig.report.figures.percents import percents
 from fhir_ivig.report.figures.responders import responders
 from fhir_ivig.report.figures.slopes import Pairs, slopes
+from fhir_ivig.report.figures.survival import survival
 from fhir_ivig.report.figures.swimmer import swimmer
 from fhir_ivig.report.material import Material
 from fhir_ivig.report.series import Clock, Series, groups_of, numeric, series
@@ -24,6 +27,10 @@ STANDARDISED = (
     "Each mean change and its t interval, divided by the standard deviation of the differences, "
     "which is itself estimated from these few pairs."
 )
+DIFFERENCES = (
+    "Each is the first-named arm minus the other, with the first interval that its endpoint computes; the others "
+    "stand in the table of endpoints. Each unit has its own axis."
+)
 
 
 @dataclass(slots=True)
@@ -32,7 +39,7 @@ class Figures:
 
     flow: list[Figure] = field(default_factory=list)
     changes: list[Figure] = field(default_factory=list)
-    responders: list[Figure] = field(default_factory=list)
+    endpoints: list[Figure] = field(default_factory=list)
     lines: list[Figure] = field(default_factory=list)
     slopes: list[Figure] = field(default_factory=list)
     treatment: list[Figure] = field(default_factory=list)
@@ -40,7 +47,7 @@ class Figures:
 
     def every(self) -> list[Figure]:
         """All of them, in the order of the page."""
-        return [*self.flow, *self.changes, *self.responders, *self.lines, *self.slopes, *self.treatment]
+        return [*self.flow, *self.endpoints, *self.lines, *self.changes, *self.slopes, *self.treatment]
 
 
 def draw(material: Material, clock: Clock, progress: Callable[..., None]) -> Figures:
@@ -66,8 +73,10 @@ def draw(material: Material, clock: Clock, progress: Callable[..., None]) -> Fig
             found.missing.append(f"No figure of {what}: {error}.")
 
     attempt(found.flow, "the flow of subjects", lambda: [flow(steps(material))])
-    attempt(found.responders, "responders", lambda: map(responders, gather.responses(material)))
-    attempt(found.responders, "percentages", lambda: [percents(gather.percentages(material))])
+    attempt(found.endpoints, "responders", lambda: map(responders, gather.responses(material)))
+    attempt(found.endpoints, "percentages", lambda: [percents(estimates.percentages(material))])
+    attempt(found.endpoints, "differences", lambda: [differences(estimates.differences(material), DIFFERENCES)])
+    attempt(found.endpoints, "times to an event", lambda: map(survival, curves(material)))
     attempt(found.lines, "measures over time", lambda: map(lines, measured))
     attempt(found.slopes, "paired changes", lambda: map(slopes, compared))
     attempt(found.changes, "standardised changes", lambda: [forest(gather.changes(material, compared), STANDARDISED)])

@@ -15,7 +15,6 @@ from fhir_ivig.report import words
 from fhir_ivig.report.figures.doses import Course, Given, Span
 from fhir_ivig.report.figures.figure import source
 from fhir_ivig.report.figures.forest import Change
-from fhir_ivig.report.figures.percents import Percent
 from fhir_ivig.report.figures.responders import Grade, Response
 from fhir_ivig.report.figures.slopes import Pair, Pairs
 from fhir_ivig.report.figures.swimmer import LEAVERS, Happening, Lane
@@ -134,35 +133,17 @@ def responses(material: Material) -> Iterator[Response]:
             if result.endpoint == name and result.statistic.startswith(before) and result.estimate is not None
         ]
         said = f"{words.estimate(percent)} % ({words.interval(percent)})"
-        low, high = (None if end is None else float(end) for end in (percent.low, percent.high))
+        ends = None if percent.low is None or percent.high is None else (float(percent.low), float(percent.high))
         yield Response(
             name,
             percent.label,
             percent.time_point or "",
             percent.n or 0,
             float(percent.estimate),
-            low,
-            high,
+            ends,
             said,
             sorted(grades, key=lambda grade: (not grade.response, -grade.count, grade.word)),
         )
-
-
-def percentages(material: Material) -> list[Percent]:
-    """Every percentage with an interval, in the order of the endpoints: of several intervals the first, and no
-    differences of percentages."""
-    found: dict[tuple[str, str], Percent] = {}
-    for one in material.results:
-        before, percent, _ = one.statistic.partition("percent")
-        if one.subject or not percent or one.estimate is None or one.low is None or one.high is None:
-            continue
-        head = ", ".join(filter(None, (one.label, one.time_point)))
-        line = ", ".join(filter(None, (one.arm or one.population, before.replace("_", " ").strip())))
-        ends = (float(one.estimate), float(one.low), float(one.high))
-        if min(ends) >= 0 and max(ends) <= 100:
-            said = f"{words.estimate(one)} % ({words.interval(one)})"
-            found.setdefault((head, line), Percent(head, line, one.n or 0, *ends, said))
-    return list(found.values())
 
 
 def _result(material: Material, endpoint: str, statistic: str) -> Result | None:

@@ -32,6 +32,12 @@ def made() -> Report:
 
 
 @pytest.fixture(scope="session")
+def trial() -> Report:
+    """The report on a trial of two arms, with a time to an event."""
+    return make_report(SAMPLE.parent / "after_proderm2022")[0]
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Debian's Chromium, headless; the test is skipped with what is missing."""
     program = shutil.which("chromium")

@@ -18,22 +18,34 @@ RULES = ("color-contrast", "landmark-one-main", "region", "svg-img-alt", "th-has
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_axe_finds_nothing(opened: Callable[..., Any], made: Report, scheme: str, size: dict[str, int]) -> None:
+    page = opened(made.html, viewport=size, color_scheme=scheme)
+    assert passed_by_axe(page) >= set(RULES)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_a_trial_of_two_arms(opened: Callable[..., Any], trial: Report, scheme: str) -> None:
+    page = opened(trial.html, viewport=DESK, color_scheme=scheme)
+    assert passed_by_axe(page) >= set(RULES)
+
+
+def passed_by_axe(page: Any) -> set[str]:
+    """The rules that a page passes, all of it unfolded; it must break none."""
     from axe_playwright_python.sync_playwright import Axe
 
-    page = opened(made.html, viewport=size, color_scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
     found = Axe().run(page)
     assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found.response["violations"]] == []
-    passed = {rule["id"] for rule in found.response["passes"]}
-    assert set(RULES) - passed == set()
+    return {rule["id"] for rule in found.response["passes"]}
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("name", ["made", "trial"])
 def test_every_figure_is_drawn_and_nothing_is_wider_than_the_page(
-    opened: Callable[..., Any], made: Report, size: dict[str, int]
+    opened: Callable[..., Any], request: pytest.FixtureRequest, name: str, size: dict[str, int]
 ) -> None:
-    page = opened(made.html, viewport=size)
-    for figure in made.figures:
+    report: Report = request.getfixturevalue(name)
+    page = opened(report.html, viewport=size)
+    for figure in report.figures:
         drawn = page.locator(f"#figure-{figure.name} svg")
         box = drawn.bounding_box()
         assert box["width"] > 250
@@ -45,6 +57,16 @@ def test_every_figure_is_drawn_and_nothing_is_wider_than_the_page(
         )
         assert min(inside) > -1, f"{figure.name} is cut off: {inside}"
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+def test_pointing_at_a_curve_says_how_many_and_who(opened: Callable[..., Any], trial: Report) -> None:
+    page = opened(trial.html, viewport=DESK)
+    mark = page.locator("#figure-survival-time_to_mild circle[data-tip^='IVIG, day 84']")
+    mark.scroll_into_view_if_needed()
+    mark.hover()
+    said = page.locator("#tip").inner_text().splitlines()
+    assert said[0] == "IVIG, day 84: 45 at risk, 2 events, 95.6 % (83.4 to 98.9) without it after"
+    assert said[1] == "D019: assessments.csv, row 858"
 
 
 def test_pointing_says_the_value_and_where_it_came_from(opened: Callable[..., Any], made: Report) -> None:

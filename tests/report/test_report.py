@@ -50,5 +50,5 @@ def test_other_studies_have_a_report_without_a_word_of_python(name: str) -> None
     assert not failed(issues)
     assert "not drawn" not in "".join(figure.note for figure in made.figures if figure.name.startswith("lines"))
     named = {figure.name for figure in made.figures}
-    assert {"flow", "swimmer", "lines-CK", "lines-MMT"} <= named
+    assert {"flow", "swimmer", "lines-CK", "lines-MMT", "differences"} <= named
     assert 'class="mark differs"' not in made.html.replace('<span class="mark differs">differs</span> it is', "")

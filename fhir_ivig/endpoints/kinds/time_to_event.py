@@ -20,12 +20,13 @@ from fhir_ivig.issue import Issue
 
 @dataclass(slots=True)
 class Followed:
-    """The time of each subject with the rows that say it, every other's reason, and whose event came too late."""
+    """The time of each subject with the row that says it, every other's reason, and whose event came too late."""
 
     times: dict[str, Time] = field(default_factory=dict)
-    rows: dict[str, list[Row]] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     late: list[str] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
 
 
 def time_to_event(
@@ -48,22 +49,10 @@ def time_to_event(
     for visit in at:
         if visit.day is None:
             raise NotEvaluableError(f"visit {visit.name} has no target day")
-    parts = {"event": event, "censored": censored} | ({"start": start} if start else {})
-    found = {name: occurrences(tables, population.subjects, entry, name) for name, entry in parts.items()}
-    for each in found.values():
-        yield from each.issues
-    if any(issue.file is None for each in found.values() for issue in each.issues):
+    followed = follow(tables, population, event, censored, start)
+    yield from followed.issues
+    if any(issue.file is None for issue in followed.issues):
         return
-    if start:
-        starts = {subject: days[0].day for subject, days in found["start"].days.items() if days}
-        reasons = {one: found["start"].reasons.get(one, "no start") for one in population.subjects - starts.keys()}
-    else:
-        first = first_infusions(tables, population.subjects)
-        yield from first.issues
-        starts = {one: day for one in population.subjects if (day := first.day(one))}
-        unknown = "the first infusion is not known to the day"
-        reasons = {one: first.reasons.get(one, unknown) for one in population.subjects - starts.keys()}
-    followed = _follow(starts, reasons, found["event"], found["censored"])
     for arm in split:
         for result in _of(followed, arm, at):
             yield replace(result, arm=arm.label if arms else None)
@@ -73,27 +62,50 @@ def time_to_event(
         yield _told(test, followed, population)
 
 
-def _follow(
-    starts: Mapping[str, date], reasons: dict[str, str], event: Occurrences, censored: Occurrences
+def follow(
+    tables: Tables,
+    population: Population,
+    event: Mapping[str, Any],
+    censored: Mapping[str, Any],
+    start: Mapping[str, Any] | None = None,
 ) -> Followed:
-    found = Followed(reasons=reasons)
+    """How long each subject was followed, and whether the event came; only Issues where an entry is faulty."""
+    parts = {"event": event, "censored": censored} | ({"start": start} if start else {})
+    read = {name: occurrences(tables, population.subjects, entry, name) for name, entry in parts.items()}
+    found = Followed(issues=[issue for each in read.values() for issue in each.issues])
+    if any(issue.file is None for issue in found.issues):
+        return found
+    if start:
+        starts = {subject: days[0].day for subject, days in read["start"].days.items() if days}
+        unknown, reasons = "no start", read["start"].reasons
+    else:
+        first = first_infusions(tables, population.subjects)
+        found.issues += first.issues
+        starts = {one: day for one in population.subjects if (day := first.day(one))}
+        unknown, reasons = "the first infusion is not known to the day", first.reasons
+    found.reasons = {one: reasons.get(one, unknown) for one in population.subjects - starts.keys()}
     for subject, begin in sorted(starts.items()):
-        if why := event.reasons.get(subject) or censored.reasons.get(subject):
-            found.reasons[subject] = why
-            continue
-        came = [each for each in event.days.get(subject, []) if each.day >= begin]
-        last = censored.days.get(subject, [])[-1:]
-        if came and (not last or came[0].day <= last[0].day):
-            end, happened = came[0], True
-        elif last and last[0].day >= begin:
-            end, happened = last[0], False
-            found.late += [subject] if came else []
-        else:
-            found.reasons[subject] = "no event, and not known how long followed"
-            continue
-        found.times[subject] = Time((end.day - begin).days, happened)
-        found.rows[subject] = [end.row]
+        _time(found, subject, begin, read["event"], read["censored"])
     return found
+
+
+def _time(found: Followed, subject: str, begin: date, event: Occurrences, censored: Occurrences) -> None:
+    """The time of one subject, or why there is none."""
+    if why := event.reasons.get(subject) or censored.reasons.get(subject):
+        found.reasons[subject] = why
+        return
+    came = [each for each in event.days.get(subject, []) if each.day >= begin]
+    last = censored.days.get(subject, [])[-1:]
+    if came and (not last or came[0].day <= last[0].day):
+        end, happened = came[0], True
+    elif last and last[0].day >= begin:
+        end, happened = last[0], False
+        found.late += [subject] if came else []
+    else:
+        found.reasons[subject] = "no event, and not known how long followed"
+        return
+    found.times[subject] = Time((end.day - begin).days, happened)
+    found.rows[subject] = end.row
 
 
 def _of(followed: Followed, arm: Population, at: Sequence[Visit]) -> Iterator[Result]:
@@ -117,5 +129,5 @@ def _told(result: Result, followed: Followed, arm: Population) -> Result:
         n=len(counted),
         missing=len(reasons),
         warnings=result.warnings + said + left_out(reasons),
-        resources=references(row for subject in counted for row in followed.rows[subject]),
+        resources=references(followed.rows[subject] for subject in counted),
     )

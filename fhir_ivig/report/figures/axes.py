@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from fhir_ivig.report.figures import svg
 from fhir_ivig.report.figures.scale import Scale, tick_text
 from fhir_ivig.report.series import Series
+
+QUARTERS = (0.0, 25.0, 50.0, 75.0, 100.0)  # of an axis of percents
 
 
 def frame(series: Series, across: Scale, up: Scale, bottom: float) -> list[str]:
@@ -49,17 +51,22 @@ def value_axis(up: Scale, left: float, right: float) -> list[str]:
     return pieces
 
 
-def day_axis(across: Scale, top: float, bottom: float) -> list[str]:
+def grid(across: Scale, top: float, bottom: float, ticks: Iterable[float]) -> list[str]:
+    """A line up and down at each of these values, that of 0 set apart."""
+    return [svg.line((across(tick), top), (across(tick), bottom), "zero" if tick == 0 else "grid") for tick in ticks]
+
+
+def under(across: Scale, bottom: float, ticks: Iterable[float], label: str = "", unit: str = "") -> list[str]:
+    """What the lines of a grid are, written under them, and what the axis is."""
+    middle = (across.start + across.end) / 2
+    pieces = [svg.text((across(tick), bottom + 17), tick_text(tick) + unit, "soft", "middle", 12) for tick in ticks]
+    return [*pieces, *([svg.text((middle, bottom + 36), label, "soft", "middle", 12)] if label else [])]
+
+
+def day_axis(across: Scale, top: float, bottom: float, label: str = "day from first infusion") -> list[str]:
     """Grid lines and round days under them."""
-    pieces = []
-    for tick in across.ticks(6):
-        x = across(tick)
-        pieces.append(svg.line((x, top), (x, bottom), "zero" if tick == 0 else "grid"))
-        pieces.append(svg.text((x, bottom + 17), tick_text(tick), "soft", "middle", 12))
-    pieces.append(
-        svg.text(((across.start + across.end) / 2, bottom + 36), "day from first infusion", "soft", "middle", 12)
-    )
-    return pieces
+    days = across.ticks(6)
+    return [*grid(across, top, bottom, days), *under(across, bottom, days, label)]
 
 
 def spread(places: Mapping[str, float], apart: float, top: float, bottom: float) -> dict[str, float]:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhir_ivig.report.figures import svg
+from fhir_ivig.report.figures.axes import grid, under
 from fhir_ivig.report.figures.figure import Figure
-from fhir_ivig.report.figures.scale import Scale, tick_text
+from fhir_ivig.report.figures.intervals import mark
+from fhir_ivig.report.figures.scale import Scale
 from fhir_ivig.report.sheet import Sheet
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 680, 262, 530, 40, 34
@@ -33,27 +35,15 @@ def forest(changes: Sequence[Change], how: str) -> Figure | None:
     ends = [end for change in changes for end in (change.low, change.high, 0.0)]
     across = Scale(min(ends) - 0.1, max(ends) + 0.1, LEFT, RIGHT)
     bottom = TOP + ROW * len(changes)
-    pieces = []
-    for tick in across.ticks(6):
-        x = across(tick)
-        pieces.append(svg.line((x, TOP), (x, bottom), "zero" if tick == 0 else "grid"))
-        pieces.append(svg.text((x, bottom + 17), tick_text(tick), "soft", "middle", 12))
+    pieces = grid(across, TOP, bottom, across.ticks(6))
+    pieces += under(across, bottom, across.ticks(6), "change in standard deviations, 95 % interval")
     pieces.append(svg.text((across(0) + 4, TOP - 8), "better \N{RIGHTWARDS ARROW}", "soft", size=12))
     pieces.append(svg.text((across(0) - 4, TOP - 8), "\N{LEFTWARDS ARROW} worse", "soft", "end", size=12))
-    pieces.append(
-        svg.text(
-            ((LEFT + RIGHT) / 2, bottom + 36), "change in standard deviations, 95 % interval", "soft", "middle", 12
-        )
-    )
     for place, change in enumerate(changes):
         y = TOP + ROW * place + ROW / 2
         tip = f"{change.label}: {_figures(change)}, n = {change.n}\n{change.words}"
         pieces.append(svg.text((8, y + 4), svg.shortened(change.label, LEFT - 16), "text"))
-        pieces.append(svg.line((across(change.low), y), (across(change.high), y), "interval", tip))
-        pieces += [
-            svg.line((across(end), y - 5), (across(end), y + 5), "interval") for end in (change.low, change.high)
-        ]
-        pieces.append(svg.diamond((across(change.estimate), y), "mean-point", tip, 7))
+        pieces += mark(across, y, (change.low, change.high), change.estimate, tip)
         pieces.append(svg.text((WIDTH - 4, y + 4), _figures(change), "text", "end", 12))
     said = " ".join(f"{change.label}: {_figures(change)}." for change in changes)
     rows = [(c.label, str(c.n), f"{c.estimate:.4f}", f"{c.low:.4f}", f"{c.high:.4f}", c.words) for c in changes]

@@ -8,6 +8,7 @@ from fhir_ivig.report import words
 from fhir_ivig.report.figures import svg
 from fhir_ivig.report.figures.axes import frame, spread
 from fhir_ivig.report.figures.figure import LINES, Figure, named, sample, thinned
+from fhir_ivig.report.figures.palette import BANDS, MEANS
 from fhir_ivig.report.figures.scale import Scale, around
 from fhir_ivig.report.series import Series, Value
 from fhir_ivig.report.sheet import Sheet
@@ -15,8 +16,6 @@ from fhir_ivig.report.sheet import Sheet
 WIDTH, HEIGHT = 560, 350
 LEFT, RIGHT, TOP, BOTTOM = 58, 478, 26, 272
 NAMED = 14  # subjects whose lines have room for a name
-MEANS = ("mean", "mean-2", "mean-3")
-BANDS = ("inner-band", "band-2", "band-3")
 
 
 def lines(series: Series) -> Figure | None:

@@ -51,6 +51,9 @@ PAINTS: dict[str, dict[str, str | tuple[str, str]]] = {
     "fair": {"fill": ("#6aa9d0", "#33739b")},
     "none": {"fill": ("#c3cbd3", "#4b5662")},
 }
+# Of several arms the first three, told apart by the stroke of their lines too.
+MEANS = ("mean", "mean-2", "mean-3")
+BANDS = ("inner-band", "band-2", "band-3")
 
 
 def attributes(part: str) -> dict[str, str]:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhir_ivig.report.figures import svg
+from fhir_ivig.report.figures.axes import QUARTERS, grid, under
 from fhir_ivig.report.figures.figure import Figure, named
+from fhir_ivig.report.figures.intervals import mark
 from fhir_ivig.report.figures.scale import Scale
 from fhir_ivig.report.sheet import Sheet
 
@@ -31,8 +33,7 @@ class Response:
     time_point: str
     of: int
     percent: float
-    low: float | None
-    high: float | None
+    ends: tuple[float, float] | None
     words: str
     grades: Sequence[Grade]
 
@@ -41,10 +42,7 @@ def responders(found: Response) -> Figure:
     """The figure of one endpoint."""
     across = Scale(0, 100, LEFT, RIGHT)
     bottom = TOP + ROW * (len(found.grades) + 1) + 8
-    pieces = []
-    for tick in (0, 25, 50, 75, 100):
-        pieces.append(svg.line((across(tick), TOP), (across(tick), bottom), "grid"))
-        pieces.append(svg.text((across(tick), bottom + 17), f"{tick} %", "soft", "middle", 12))
+    pieces = [*grid(across, TOP, bottom, QUARTERS), *under(across, bottom, QUARTERS, unit=" %")]
     for place, grade in enumerate(found.grades):
         y = TOP + ROW * place
         share = 100 * grade.count / found.of if found.of else 0.0
@@ -55,12 +53,7 @@ def responders(found: Response) -> Figure:
         pieces.append(svg.text((across(share) + 7, y + 20), f"{grade.count:,}", "strong"))
     y = TOP + ROW * len(found.grades) + 22
     pieces.append(svg.text((LEFT - 10, y + 4), "responders", "mean-text", "end"))
-    if found.low is not None and found.high is not None:
-        pieces.append(svg.line((across(found.low), y), (across(found.high), y), "interval", found.words))
-        pieces += [
-            svg.line((across(end), y - 5), (across(end), y + 5), "interval") for end in (found.low, found.high)
-        ]
-    pieces.append(svg.diamond((across(found.percent), y), "mean-point", found.words, 7))
+    pieces += mark(across, y, found.ends, found.percent, found.words)
     said = (
         f"{found.words} of {found.of:,}. "
         + ", ".join(f"{grade.word} {grade.count:,}" for grade in found.grades)
