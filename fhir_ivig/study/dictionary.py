@@ -16,12 +16,14 @@ from fhir_ivig.shape import Shape
 from fhir_ivig.yamltext import Node, load
 
 TYPES = ("text", "code", "codes", "date", "dateTime", "decimal", "integer", "boolean")
+CLASSES = ("keep", "word", "result", "shift", "birth_date", "hash", "remove")
 NAME = r"[a-z][a-z0-9_]*"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column, as dictionary.yaml explains; `values` is empty where any value of the type may stand."""
+    """One column, as dictionary.yaml explains; `values` is empty where any value of the type may stand, `deidentify`
+    is None where nothing is said of it (see `fhir_ivig.study.classes`)."""
 
     name: str
     type: str
@@ -30,6 +32,7 @@ class Column:
     values: tuple[str, ...] = ()
     unit: str | None = None
     private: bool = False
+    deidentify: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def _columns(table: str, node: Node, shape: Shape) -> dict[str, Column]:
 def _column(table: str, name: str, node: Node, shape: Shape) -> Column:
     _named(name, node, shape)
     where = f"{table}.{name}"
-    known = ("type", "about", "required", "values", "unit", "private")
+    known = ("type", "about", "required", "values", "unit", "private", "deidentify")
     given = shape.fields(node, where, known, ("type", "about"))
     return Column(
         name,
@@ -109,6 +112,7 @@ def _column(table: str, name: str, node: Node, shape: Shape) -> Column:
         shape.texts(given["values"], f"{where}.values") if "values" in given else (),
         shape.text(given["unit"], f"{where}.unit") if "unit" in given else None,
         "private" in given and shape.flag(given["private"], f"{where}.private"),
+        shape.choice(given["deidentify"], f"{where}.deidentify", CLASSES) or None if "deidentify" in given else None,
     )
 
 

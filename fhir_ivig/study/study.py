@@ -22,6 +22,7 @@
 | multiplicity | which of their p-values are adjusted together; passed on as it stands                   |
 | references   | a list of `{text, doi}`: the papers that a report names                                  |
 | dictionary   | further tables and columns, in the shape of `dictionary.yaml`                           |
+| deidentify   | `columns: {table: {column: class}}` and `words`: see `fhir_ivig.study.classes`          |
 | server       | the FHIR server that it is sent to and pulled from; passed on as it stands              |
 """
 
@@ -35,6 +36,7 @@ from typing import Any
 
 from fhir_ivig.issue import IssueError
 from fhir_ivig.shape import DECIMAL, Shape
+from fhir_ivig.study.classes import classed
 from fhir_ivig.study.dictionary import Table, dictionary, extend
 from fhir_ivig.study.source import Source, read_source
 from fhir_ivig.yamltext import Node, load, plain
@@ -42,7 +44,7 @@ from fhir_ivig.yamltext import Node, load, plain
 REQUIRED = ("study", "title", "status", "base", "fhir_version")
 KEYS = (
     *REQUIRED, "parameters", "mappings", "visits", "measures", "core_set", "tables", "populations",
-    "endpoints", "multiplicity", "references", "dictionary", "server",
+    "endpoints", "multiplicity", "references", "dictionary", "deidentify", "server",
 )  # fmt: skip
 BASE = (
     r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~%+:-]+)*"
@@ -112,7 +114,7 @@ class Study:
         given = shape.fields(root, "study.yaml", KEYS, REQUIRED)
         empty = Node("mapping", {}, root.line)
         node = {key: given.get(key, empty) for key in KEYS}
-        tables = extend(dictionary(), node["dictionary"], shape)
+        tables = classed(extend(dictionary(), node["dictionary"], shape), node["deidentify"], shape)
         measures = _measures(node["measures"], shape)
         statuses = tables["studies"].columns["status"].values
         found = cls(
