@@ -52,6 +52,8 @@ _ORDERED = {  # how day, month and year stand, and where they go
     "MDY": (r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})$", r"\3-\1-\2"),
     "YMD": (r"^(\d{4})[/.-](\d{1,2})[/.-](\d{1,2})$", r"\1-\2-\3"),
 }
+_WITHOUT_ZONE = r"^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)$"
+_WITHOUT_SECONDS = r"^(\d{4}-\d\d-\d\dT\d\d:\d\d)(Z|[+-]\d\d:\d\d)$"
 
 
 def settle(column: Column, cells: pa.Array, source: Source) -> tuple[pa.StringArray, list[Flaw]]:
@@ -107,6 +109,9 @@ def _translated(column: Column, given: pa.StringArray, source: Source) -> pa.Str
         iso = pc.replace_substring_regex(iso, r"^(\d{4}-)(\d-)", r"\10\2")
         iso = pc.replace_substring_regex(iso, r"^(\d{4}-\d\d-)(\d)$", r"\10\2")
         ours = pc.if_else(pc.match_substring_regex(ours, pattern), iso, ours)
+    if source.zone and column.type == "dateTime":
+        ours = pc.replace_substring_regex(ours, _WITHOUT_ZONE, rf"\1T\2{source.zone}")
+        ours = pc.replace_substring_regex(ours, _WITHOUT_SECONDS, r"\1:00\2")
     return ours
 
 
@@ -181,5 +186,6 @@ def _why_no_date(column: Column, text: str, source: Source) -> str:
     if re.fullmatch(_DATE, text[:10]) and len(text) >= 10 and not _in_calendar(text[:10]):
         return "is not in the calendar: correct the day"
     if re.fullmatch(_CLOCK, text):
-        return "has a time without a zone: add it, like 2003-05-17T09:30:00+09:00, or write the date alone"
+        wanted = "add it, like 2003-05-17T09:30:00+09:00, name it under `zone`, or write the date alone"
+        return f"has a time without a zone: {wanted}"
     return _WANTED[column.type]

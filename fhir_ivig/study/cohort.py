@@ -43,12 +43,12 @@ def load_tables(study: Study, folder: Path) -> Loaded:
             continue
         tables[name] = pa.Table.from_batches([block.batch for block in blocks])
         places = np.concatenate([block.numbers for block in blocks])
-        if len(places) and places[-1] != len(places) + 1:
+        if not np.array_equal(places, np.arange(2, len(places) + 2)):
             numbers[name] = places
         beside = next(
             (path for path in folder.glob(f"resources/{name}.*") if path.suffix in (".csv", ".parquet")), None
         )
-        if beside is not None:
+        if beside is not None and len(study.tables[name]) == 1:
             column = read_written(beside).column("resource").combine_chunks()
             if len(places) and places.max() - 2 < len(column):
                 resources[name] = column.take(pa.array(places - 2))

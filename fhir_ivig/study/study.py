@@ -37,8 +37,9 @@ from typing import Any
 from fhir_ivig.issue import IssueError
 from fhir_ivig.shape import DECIMAL, Shape
 from fhir_ivig.study.classes import classed
+from fhir_ivig.study.declaration import read_sources
 from fhir_ivig.study.dictionary import Table, dictionary, extend
-from fhir_ivig.study.source import Source, read_source
+from fhir_ivig.study.source import Source
 from fhir_ivig.yamltext import Node, load, plain
 
 REQUIRED = ("study", "title", "status", "base", "fhir_version")
@@ -88,7 +89,7 @@ class Study:
     mappings: tuple[Path, ...]
     visits: Mapping[str, Visit]
     measures: Mapping[str, Measure]
-    tables: Mapping[str, Source]
+    tables: Mapping[str, tuple[Source, ...]]
     core_set: Mapping[str, Any]
     populations: Mapping[str, Any]
     endpoints: Mapping[str, Any]
@@ -130,7 +131,7 @@ class Study:
             mappings=_folders(given["mappings"], path.parent, shape) if "mappings" in given else (),
             visits=_visits(given["visits"], shape) if "visits" in given else {},
             measures=measures,
-            tables=_sources(node["tables"], tables, measures, shape),
+            tables=read_sources(node["tables"], tables, {name: one.unit for name, one in measures.items()}, shape),
             core_set=_untouched(node["core_set"], "core_set", shape),
             populations=_untouched(node["populations"], "populations", shape),
             endpoints=_untouched(node["endpoints"], "endpoints", shape),
@@ -204,20 +205,6 @@ def _measures(node: Node, shape: Shape) -> dict[str, Measure]:
             else None,
         )
     return measures
-
-
-def _sources(
-    node: Node, tables: Mapping[str, Table], measures: Mapping[str, Measure], shape: Shape
-) -> dict[str, Source]:
-    units = {name: measure.unit for name, measure in measures.items()}
-    sources = {}
-    for name, child in shape.mapping(node, "tables").items():
-        if name not in tables or name == "studies":
-            known = ", ".join(table for table in tables if table != "studies")
-            shape.refuse(child, f"tables: `{name}` is no table to read. Known are: {known}.", "not-found")
-        else:
-            sources[name] = read_source(tables[name], child, units, shape)
-    return sources
 
 
 def _references(node: Node, shape: Shape) -> tuple[Mapping[str, str], ...]:

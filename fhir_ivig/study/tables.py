@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,11 +12,12 @@ import pyarrow as pa
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.cells import Flaw, settle
 from fhir_ivig.study.dictionary import Table
-from fhir_ivig.study.files import blocks, header
+from fhir_ivig.study.files import Block, blocks, header
 from fhir_ivig.study.measures import Conversion, assess
+from fhir_ivig.study.parts import Lost, boxes, header_issues, taken
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.study import Study
-from fhir_ivig.study.texts import rows_where, shown, strings
+from fhir_ivig.study.texts import rows_where, strings
 
 BLOCK_ROWS = 1 << 15
 
@@ -49,28 +50,55 @@ def read_table(study: Study, name: str, block_rows: int = BLOCK_ROWS) -> Iterato
     if name == "studies":
         yield Rows(name, study_rows(study), np.ones(1, dtype=np.int64), study.path.name)
         return
-    source = study.tables.get(name)
-    if source is None:
-        return
-    table, path = study.dictionary[name], source.path(study.folder)
+    for source in study.tables.get(name, ()):
+        yield from _read_part(study, study.dictionary[name], source, block_rows)
+
+
+def _read_part(study: Study, table: Table, source: Source, block_rows: int) -> Iterator[Rows]:
+    path = source.path(study.folder)
     file = source.file or path.name
     counts: Counter[Conversion] = Counter()
+    lost = Lost(source)
     try:
         names = header(path, source, file)
-        if issues := _header_issues(table, source, names, file):
+        if issues := header_issues(table, source, names, file):
             raise IssueError(*issues)
         for block in blocks(path, source, file, names, block_rows):
-            columns = _ours(table, source, block.columns, len(block.numbers))
-            blank = _blank(block.columns, len(block.numbers))
-            rows, converted = _checked(study, table, source, columns, blank, block.numbers, file)
-            counts += converted
+            lost.look(block)
+            found = [_read_rows(study, table, leaf, block, file) for leaf in source.leaves]
+            counts = sum((converted for _, converted in found), counts)
+            rows = found[0][0] if not source.rows else _in_turn([rows for rows, _ in found])
             issues = sorted(block.issues + rows.issues, key=lambda issue: issue.row or 0)
-            yield Rows(name, rows.batch, rows.numbers, file, issues, rows.withheld + len(block.issues))
-        issues = _conversion_issues(counts, file)
+            yield replace(rows, issues=issues, withheld=rows.withheld + len(block.issues))
+        issues = _conversion_issues(counts, file) + lost.issues(file)
     except IssueError as error:
         issues = _conversion_issues(counts, file) + error.issues
     if issues:
-        yield Rows(name, _empty(table), np.zeros(0, dtype=np.int64), file, issues)
+        yield Rows(table.name, _empty(table), np.zeros(0, dtype=np.int64), file, issues)
+
+
+def _read_rows(
+    study: Study, table: Table, source: Source, block: Block, file: str
+) -> tuple[Rows, Counter[Conversion]]:
+    """What the rows of a block give by one source (a part, or one of its `rows`)."""
+    columns, numbers = block.columns, block.numbers
+    if source.where or source.own:
+        mine = pa.array(taken(source, block))
+        columns = {name: cells.filter(mine) for name, cells in columns.items()}
+        numbers = numbers[mine.to_numpy(zero_copy_only=False)]
+    ours, flaws = _ours(table, source, columns, len(numbers))
+    blank = _blank(columns, len(numbers))
+    return _checked(study, table, source, ours, flaws, blank, numbers, file)
+
+
+def _in_turn(parts: list[Rows]) -> Rows:
+    """The rows that several sources got out of the same block: those of its first row, those of its second ..."""
+    numbers = np.concatenate([rows.numbers for rows in parts])
+    order = np.argsort(numbers, kind="stable")
+    table = pa.Table.from_batches([rows.batch for rows in parts]).combine_chunks()
+    whole = table.to_batches()[0].take(pa.array(order)) if len(order) else parts[0].batch
+    issues = [issue for rows in parts for issue in rows.issues]
+    return Rows(parts[0].table, whole, numbers[order], parts[0].file, issues, sum(rows.withheld for rows in parts))
 
 
 def cells_of(study: Study, name: str, column: str) -> set[str]:
@@ -92,9 +120,10 @@ def check_rows(
     """Rows that are in memory already (see `adapters.to_batch`), with the same checks as those of a file."""
     table = study.dictionary[name]
     places = np.arange(2, 2 + len(batch)) if numbers is None else np.asarray(numbers, dtype=np.int64)
-    columns = _ours(table, Source(name), {column: batch[column] for column in batch.schema.names}, len(batch))
+    given = {column: batch[column] for column in batch.schema.names}
+    columns, flaws = _ours(table, Source(name), given, len(batch))
     blank = np.zeros(len(batch), dtype=bool)
-    return _checked(study, table, Source(name), columns, blank, places, file or name)[0]
+    return _checked(study, table, Source(name), columns, flaws, blank, places, file or name)[0]
 
 
 def study_rows(study: Study) -> pa.RecordBatch:
@@ -104,14 +133,20 @@ def study_rows(study: Study) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([strings([known.get(name)]) for name in table.columns], list(table.columns))
 
 
-def _ours(table: Table, source: Source, theirs: Mapping[str, pa.Array], length: int) -> dict[str, pa.Array]:
-    columns = {}
+def _ours(
+    table: Table, source: Source, theirs: Mapping[str, pa.Array], length: int
+) -> tuple[dict[str, pa.Array], list[Flaw]]:
+    columns: dict[str, pa.Array] = {}
+    flaws: list[Flaw] = []
     for name in table.columns:
         if name in source.constants:
             columns[name] = pa.repeat(source.constants[name], length).cast(pa.string())
+        elif name in source.checkboxes:
+            columns[name], wrong = boxes(name, source, theirs, length)
+            flaws += wrong
         else:
-            columns[name] = theirs.get(source.columns.get(name, name), pa.nulls(length, pa.string()))
-    return columns
+            columns[name] = theirs.get(source.theirs(name) or "", pa.nulls(length, pa.string()))
+    return columns, flaws
 
 
 def _blank(columns: Mapping[str, pa.Array], length: int) -> np.ndarray:
@@ -127,16 +162,18 @@ def _checked(
     table: Table,
     source: Source,
     columns: Mapping[str, pa.Array],
+    flaws: list[Flaw],
     blank: np.ndarray,
     numbers: np.ndarray,
     file: str,
 ) -> tuple[Rows, Counter[Conversion]]:
-    flaws: list[Flaw] = []
     counts: Counter[Conversion] = Counter()
     ours: dict[str, pa.StringArray] = {}
     for name, column in table.columns.items():
         ours[name], wrong = settle(column, columns[name], source)
         flaws += wrong
+    if source.own:
+        blank = np.logical_and.reduce([ours[name].is_null().to_numpy(zero_copy_only=False) for name in source.own])
     for name in table.required:
         if ours[name].null_count and (table.name, name) != ("assessments", "visit"):
             text = "The cell is empty: every row needs it."
@@ -150,34 +187,13 @@ def _checked(
     bad = np.zeros(len(numbers), dtype=bool)
     bad[[row for row, *_ in flaws]] = True
     issues = [
-        Issue("error", code, text, file, int(numbers[row]), name)
+        Issue("error", code, f"{source.said(name)}{text}", file, int(numbers[row]), name)
         for row, name, code, text in sorted(flaws, key=lambda flaw: flaw[0])
         if not blank[row]
     ]
     keep = ~(bad | blank)
     right = batch.filter(pa.array(keep))
     return Rows(table.name, right, numbers[keep], file, issues, int((bad & ~blank).sum())), counts
-
-
-def _header_issues(table: Table, source: Source, names: list[str], file: str) -> list[Issue]:
-    expected = {source.columns.get(name, name): name for name in table.columns if name not in source.constants}
-    known = {*expected, *source.ignore}
-    issues = [
-        Issue("error", "duplicate", f"{shown(name)} stands twice in the header: rename one.", file, 1, name)
-        for name, times in Counter(names).items()
-        if times > 1
-    ]
-    for name in dict.fromkeys(names):
-        if name not in known:
-            text = f"{shown(name)} is no column of {table.name}: name it under `dictionary:`, or, for this table,"
-            text += " under `columns:` as another name of ours or under `ignore:`."
-            issues.append(Issue("error", "not-found", text, file, 1, name))
-    for theirs, name in expected.items():
-        if theirs not in names and (name in table.required or name in source.columns):
-            ours = f", our {name}," if theirs != name else ""
-            text = f"The column {shown(theirs)}{ours} is missing: add it, or name theirs under `columns:`."
-            issues.append(Issue("error", "required", text, file, 1, name))
-    return issues
 
 
 def _conversion_issues(counts: Counter[Conversion], file: str) -> list[Issue]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fhir_ivig.issue import Issue, failed
+from fhir_ivig.study.source import Source
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.whole import MARKER, whole_folder
 
@@ -34,10 +35,10 @@ def write_rejects(study: Study, issues: Iterable[Issue], out: Path) -> int:
             wrong.setdefault(issue.file, {}).setdefault(issue.row, []).append(issue)
     said: list[tuple[str, ...]] = []
     with whole_folder(out, [study.path]) as part:
-        for table, source in study.tables.items():
+        for table, source in _files(study):
             file = source.file or source.path(study.folder).name
-            if rows := wrong.get(file):
-                batches, names, numbers = _rows(study, table, file, rows)
+            if rows := wrong.pop(file, None):
+                batches, names, numbers = _rows(study, source, file, rows)
                 write_table(part / f"{table}.csv", batches, names)
                 for place, number in enumerate(numbers, 2):
                     said += [_line(table, place, issue) for issue in rows[number]]
@@ -49,16 +50,23 @@ def write_rejects(study: Study, issues: Iterable[Issue], out: Path) -> int:
     return count
 
 
+def _files(study: Study) -> Iterator[tuple[str, Source]]:
+    """Each file with the name of the table of it: the table's own, with a number where it has several files."""
+    for table, parts in study.tables.items():
+        files = {source.name: source for source in parts if not source.shared or source.beside}
+        for number, source in enumerate(files.values(), 1):
+            yield table if len(files) == 1 else f"{table}_{number}", source
+
+
 def _rows(
-    study: Study, table: str, file: str, rows: Mapping[int, Sequence[Issue]]
+    study: Study, source: Source, file: str, rows: Mapping[int, Sequence[Issue]]
 ) -> tuple[list[pa.RecordBatch], list[str], list[int]]:
-    """The rows of a table's file with these numbers, as they are there."""
+    """The rows of a file with these numbers, as they are there."""
     import numpy as np
     import pyarrow as pa
 
     from fhir_ivig.study.files import blocks, header
 
-    source = study.tables[table]
     path = source.path(study.folder)
     names = header(path, source, file)
     batches, numbers = [], list[int]()

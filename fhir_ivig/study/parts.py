@@ -1,0 +1,157 @@
+"""Which rows and columns of a file belong to which part of which table, and what belongs to none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fhir_ivig.issue import Issue
+from fhir_ivig.study.cells import Flaw
+from fhir_ivig.study.dictionary import Table
+from fhir_ivig.study.files import Block
+from fhir_ivig.study.source import Source
+from fhir_ivig.study.texts import shown, strings
+
+NAMED = 5  # rows that an Issue names
+
+
+def header_issues(table: Table, source: Source, names: list[str], file: str) -> list[Issue]:
+    """What is wrong with a file's header: columns that are there twice, that nobody knows, that are missing."""
+    issues = [
+        Issue("error", "duplicate", f"{shown(name)} stands twice in the header: rename one.", file, 1, name)
+        for name, times in Counter(names).items()
+        if times > 1
+    ]
+    wanted = _wanted(table, source)
+    if not source.shared or source.beside:  # else another part looks
+        known = {*wanted, *(name for reader in (source, *source.beside) for name in reader.named())}
+        for name in dict.fromkeys(names):
+            if name not in known:
+                text = f"{shown(name)} is no column of {table.name}: name it under `dictionary:`, or, for this table,"
+                text += " under `columns:` as another name of ours or under `ignore:`."
+                issues.append(Issue("error", "not-found", text, file, 1, name))
+    for theirs, (ours, needed) in wanted.items():
+        if needed and theirs not in names:
+            named = f", our {ours}," if theirs != ours else ""
+            text = f"The column {shown(theirs)}{named} is missing: add it, or name theirs under `columns:`."
+            issues.append(Issue("error", "required", text, file, 1, ours))
+    for name in table.required if source.shared else ():
+        if any(
+            not (name in leaf.constants or leaf.theirs(name) or name in leaf.checkboxes) for leaf in source.leaves
+        ):
+            text = f"Nothing says our {name}: several parts read this file, so name its column under `columns:`."
+            issues.append(Issue("error", "required", text, file, 1, name))
+    return issues
+
+
+def _wanted(table: Table, source: Source) -> dict[str, tuple[str, bool]]:
+    """The file's columns that a part reads: what they are of ours, and whether they must be there."""
+    wanted: dict[str, tuple[str, bool]] = {}
+    for leaf in source.leaves:
+        for name in table.columns:
+            if theirs := leaf.theirs(name):
+                _, before = wanted.get(theirs, (name, False))
+                wanted[theirs] = name, before or name in table.required or name in leaf.columns
+            for box in leaf.checkboxes.get(name, {}).values():
+                wanted[box] = name, True
+        for theirs in leaf.where:
+            wanted.setdefault(theirs, (theirs, True))
+    return wanted
+
+
+def taken(source: Source, block: Block) -> np.ndarray:
+    """Which rows of a block belong to a source: what stands in the columns of `where`, and that not all of its own
+    cells are empty. (Those that hold only what means empty are found when they are read.)"""
+    mine = np.ones(len(block.numbers), dtype=bool)
+    for theirs, words in source.where.items() if block.columns else ():
+        mine &= _among(block.columns[theirs], words)
+    own = [block.columns[theirs] for name in source.own for theirs in _cells(source, name) if theirs in block.columns]
+    if own:
+        mine &= np.logical_or.reduce([cells.is_valid().to_numpy(zero_copy_only=False) for cells in own])
+    return mine
+
+
+def _cells(source: Source, name: str) -> Iterable[str]:
+    return source.checkboxes[name].values() if name in source.checkboxes else (source.columns[name],)
+
+
+def _among(cells: pa.Array, words: Iterable[str]) -> np.ndarray:
+    found: np.ndarray = pc.is_in(cells, strings(word or None for word in words).cast(cells.type)).to_numpy(
+        zero_copy_only=False
+    )
+    return found
+
+
+def boxes(
+    name: str, source: Source, theirs: Mapping[str, pa.Array], length: int
+) -> tuple[pa.StringArray, list[Flaw]]:
+    """A column of several words out of the file's checkboxes: the words that are ticked, joined by `;`."""
+    ticked, unticked = source.ticks
+    words: list[pa.Array] = []
+    flaws: list[Flaw] = []
+    for word, theirs_name in source.checkboxes[name].items():
+        cells = theirs.get(theirs_name, pa.nulls(length, pa.string()))
+        known = _among(cells, (ticked, unticked, *source.missing, ""))
+        for row in np.flatnonzero(~known).tolist():
+            text = f"{shown(theirs_name)} is neither {ticked} nor {unticked}: correct it, or say under `ticks` what"
+            flaws.append((row, name, "code-invalid", f"{text} stands there."))
+        words.append(pc.if_else(pa.array(_among(cells, (ticked,))), f"{word};", ""))
+    joined = pc.utf8_rtrim(pc.binary_join_element_wise(*words, ""), ";")
+    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined), flaws
+
+
+class Lost:
+    """Rows of a file that no part of any table takes, and rows that hold one place of the file twice.
+
+    Only where somebody chose rows: by `where`, or by `rows`.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source, readers = source, (source, *source.beside)
+        leaves = [leaf for reader in readers for leaf in reader.leaves]
+        looks = all(leaf.where or leaf.own for leaf in leaves) and (not source.shared or bool(source.beside))
+        self.leaves = leaves if looks else []
+        self.key = list(dict.fromkeys([*source.columns.values(), *source.where])) if source.rows else []
+        self.seen: dict[str, int] = {}
+        self.none: list[int] = []
+        self.again: list[tuple[int, int]] = []
+
+    def look(self, block: Block) -> None:
+        """The next rows."""
+        if self.leaves and block.columns:
+            filled = ~np.logical_and.reduce([cells.is_null() for cells in block.columns.values()])
+            for leaf in self.leaves:
+                if all(theirs in block.columns for theirs in leaf.where):
+                    filled &= ~taken(leaf, block)
+            self.none += block.numbers[filled].tolist()
+        if self.key and block.columns:
+            cells = [block.columns[name].cast(pa.binary()) for name in self.key if name in block.columns]
+            keys = pc.binary_join_element_wise(*cells, b"\x1f", null_handling="replace").to_pylist() if cells else []
+            for number, key, mine in zip(block.numbers.tolist(), keys, taken(self.source, block), strict=True):
+                if mine and key.strip(b"\x1f") and (first := self.seen.setdefault(key, number)) != number:
+                    self.again.append((number, first))
+
+    def issues(self, file: str) -> list[Issue]:
+        """A warning for what was seen of either kind."""
+        found = [
+            Issue(
+                "warning",
+                "duplicate",
+                f"{', '.join(self.key)}: the same as in row {first}. Keep one of them.",
+                file,
+                row,
+            )
+            for row, first in self.again
+        ]
+        if self.none:
+            rows = ", ".join(map(str, self.none[:NAMED])) + (" ..." if len(self.none) > NAMED else "")
+            text = (
+                f"{len(self.none)} rows ({rows}) give no row of any table: no `where` takes them, or what is read of"
+            )
+            text += " them is empty."
+            found.append(Issue("warning", "incomplete", text, file))
+        return found
