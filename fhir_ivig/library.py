@@ -171,7 +171,7 @@ def read_given(tables: Path | str, study: Path | str | None, incomplete: bool) -
     if not incomplete:
         _refuse_incomplete(folder / "manifest.json")
     found, resources, numbers, issues = load_tables(loaded, folder)
-    files = [file, *(part.path(folder) for name in found for part in loaded.tables[name])]
+    files = [file, *dict.fromkeys(part.path(folder) for name in found for part in loaded.tables[name])]
     return Given(plain(root), found, resources, numbers, issues, folder, files)
 
 

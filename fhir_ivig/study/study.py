@@ -102,6 +102,11 @@ class Study:
     def folder(self) -> Path:
         return self.path.parent
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of its tables, each once."""
+        return tuple(dict.fromkeys(part.path(self.folder) for parts in self.tables.values() for part in parts))
+
     @classmethod
     def load(cls, path: Path | str, root: Node | None = None) -> Study:
         """The study in a study.yaml (in its `root`, if that is read already).

@@ -81,14 +81,18 @@ def _read_rows(
     study: Study, table: Table, source: Source, block: Block, file: str
 ) -> tuple[Rows, Counter[Conversion]]:
     """What the rows of a block give by one source (a part, or one of its `rows`)."""
-    columns, numbers = block.columns, block.numbers
-    if source.where or source.own:
-        mine = pa.array(taken(source, block))
-        columns = {name: cells.filter(mine) for name, cells in columns.items()}
-        numbers = numbers[mine.to_numpy(zero_copy_only=False)]
+    columns, numbers = _mine(source, block)
     ours, flaws = _ours(table, source, columns, len(numbers))
     blank = _blank(columns, len(numbers))
     return _checked(study, table, source, ours, flaws, blank, numbers, file)
+
+
+def _mine(source: Source, block: Block) -> tuple[Mapping[str, pa.Array], np.ndarray]:
+    """The file's columns in the rows of a block that belong to a source, and the rows' numbers."""
+    if not source.where and not source.own:
+        return block.columns, block.numbers
+    mine = taken(source, block)
+    return {name: cells.filter(pa.array(mine)) for name, cells in block.columns.items()}, block.numbers[mine]
 
 
 def _in_turn(parts: list[Rows]) -> Rows:
@@ -104,13 +108,15 @@ def _in_turn(parts: list[Rows]) -> Rows:
 def cells_of(study: Study, name: str, column: str) -> set[str]:
     """The distinct cells of a column, those of rows in which something else is wrong among them. IssueError for a
     file that cannot be read."""
-    if (source := study.tables.get(name)) is None:
-        return set()
-    table, path = study.dictionary[name], source.path(study.folder)
-    file, found = source.file or path.name, set[str]()
-    for block in blocks(path, source, file, header(path, source, file), BLOCK_ROWS):
-        theirs = _ours(table, source, block.columns, len(block.numbers))[column]
-        found.update(cell for cell in settle(table.columns[column], theirs, source)[0].to_pylist() if cell)
+    table, found = study.dictionary[name], set[str]()
+    for source in study.tables.get(name, ()):
+        path = source.path(study.folder)
+        file = source.file or path.name
+        for block in blocks(path, source, file, header(path, source, file), BLOCK_ROWS):
+            for leaf in source.leaves:
+                columns, numbers = _mine(leaf, block)
+                cells = _ours(table, leaf, columns, len(numbers))[0][column]
+                found.update(cell for cell in settle(table.columns[column], cells, leaf)[0].to_pylist() if cell)
     return found
 
 

@@ -183,7 +183,7 @@ def _reached(store: Server | Folder, homes: Homes, journal: Journal, fhir: Path,
 
 def _refuse_own(study: Study, target: Path) -> None:
     """IssueError if the target is a folder in which study.yaml or a table of the study stands."""
-    own = [study.path, *(source.path(study.folder) for source in study.tables.values())]
+    own = [study.path, *study.files]
     for path in own:
         if path.resolve().parent == target.resolve():
             text = f"{path.name} of this study stands here: choose another folder for the FHIR files, such as "
