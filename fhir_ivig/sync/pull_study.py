@@ -110,7 +110,15 @@ def pull_study(
         issues += _not_found(part / "fhir", bound, linked, subjects or ())
         issues += _none_found(asked, pulled, part / "fhir")
         found = tabulate_into(
-            part, [part / "fhir"], study, bound, sort=True, issues=issues, told=linked.told, progress=progress
+            part,
+            [part / "fhir"],
+            study,
+            bound,
+            sort=True,
+            issues=issues,
+            told=linked.told,
+            base=store.gate.base if isinstance(store, Client) else server.base,
+            progress=progress,
         )
         _finish(study, out, part, found, pulled.complete)
         if portions and not pulled.broken_off:

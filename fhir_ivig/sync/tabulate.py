@@ -97,11 +97,13 @@ def tabulate_into(
     sort: bool = False,
     issues: Iterable[Issue] = (),
     told: Iterable[Told] = (),
+    base: str | None = None,
     progress: Progress | None = None,
 ) -> Tabulated:
     """As `tabulate`, into a folder that is there; `issues` of what was done before are part of the result.
 
-    `told` is what is known beforehand of whom references mean (see `sync.links`).
+    `told` is what is known beforehand of whom references mean (see `sync.links`); `base` is the address of the server
+    that the resources come from.
     """
     tabulated = Tabulated()
     with ExitStack() as stack:
@@ -109,9 +111,10 @@ def tabulate_into(
         stack.callback(tabulated.log.close)
         tabulated.log.add(issues)
         gathering = Gathering(study, bound.mappings, folder, form, sort)
-        run = _Run(bound, gathering, tabulated, progress)
+        references = References(base)
         for each in told:
-            run.references.learn(each)
+            references.learn(each)
+        run = _Run(bound, gathering, tabulated, references, progress)
         run.all(paths)
         tabulated.log.add(gathering.finish())
         tabulated.rows = gathering.rows
@@ -123,9 +126,16 @@ def tabulate_into(
 class _Run:
     """One pass over the files, and one more over the resources whose references were not known yet."""
 
-    def __init__(self, bound: Bound, gathering: Gathering, tabulated: Tabulated, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        bound: Bound,
+        gathering: Gathering,
+        tabulated: Tabulated,
+        references: References,
+        progress: Progress | None,
+    ) -> None:
         self.bound, self.gathering, self.tabulated, self.progress = bound, gathering, tabulated, progress
-        self.references = References()
+        self.references = references
         self.retry: dict[str, list[tuple[bytes, int]]] = {}
 
     def all(self, paths: Iterable[Path | str]) -> None:

@@ -97,6 +97,30 @@ def test_two_patients_with_one_mrn_are_nobody(hospital: Hospital, server: str, t
     assert kept == [hospital.id("a")]
 
 
+@pytest.mark.parametrize("held", ["files", "server"])
+def test_a_patient_of_the_same_id_at_another_server(
+    hospital: Hospital, server: str, tmp_path: Path, held: str
+) -> None:
+    """A reference to it is an error at its line; one to this server's address is understood."""
+    subject = {"reference": f"{server}/Patient/{hospital.id('a')}"}
+    stranger = {"reference": f"https://elsewhere.example.org/fhir/Patient/{hospital.id('a')}"}
+    folder = tmp_path / "cohort"
+    folder.mkdir()
+    lines = [
+        hospital.patient("a", "4711"),
+        hospital.ck("r1", "a", "2024-03-01", 1200, subject=subject),
+        hospital.ck("r2", "a", "2024-04-01", 300, subject=stranger),
+    ]
+    (folder / "all.ndjson").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    hospital.put(*lines)
+    source = folder if held == "files" else server
+    found = pull_study(hospital.study, source, tmp_path / "out", links="mrn", subjects=["S-01"])
+    assert rows(tmp_path / "out", "assessments", "subject", "value") == [("S-01", "1200")]
+    [said] = [issue for issue in found.log.first if issue.severity == "error"]
+    assert (said.code, said.row, stranger["reference"] in said.text) == ("not-found", 2, True)
+    assert not found.complete
+
+
 @pytest.mark.parametrize("listed", [True, False], ids=["subjects listed", "no subjects listed"])
 def test_a_link_of_a_subject_that_the_study_has_not(
     hospital: Hospital, server: str, tmp_path: Path, listed: bool
