@@ -26,15 +26,22 @@ State = Literal["sent", "confirmed", "failed", "kept", "withdrawn"]
 # study: a resource of ours, which the target gave an id; hospital: a Patient of theirs, which one of ours stands for.
 Whose = Literal["study", "hospital"]
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS resource (
-    ref TEXT PRIMARY KEY, state TEXT NOT NULL, hash BLOB, intended BLOB, version TEXT, code TEXT
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS home (
-    whose TEXT NOT NULL, ref TEXT NOT NULL, home TEXT NOT NULL, PRIMARY KEY (whose, ref)
-) WITHOUT ROWID;
-"""
+_TABLES = {
+    "about": "name TEXT PRIMARY KEY, value TEXT NOT NULL",
+    "resource": "ref TEXT PRIMARY KEY, state TEXT NOT NULL, hash BLOB, intended BLOB, version TEXT, code TEXT",
+    "home": "whose TEXT NOT NULL, ref TEXT NOT NULL, home TEXT NOT NULL, PRIMARY KEY (whose, ref)",
+}
+# What the place of a journal is to blame for; anything else is wrong in the file itself.
+_OF_ITS_PLACE = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,37 +64,50 @@ class Journal:
         self._writing = Lock()
 
     @classmethod
-    def open(cls, path: Path, about: Mapping[str, str]) -> Journal:
+    def open(cls, path: Path, about: Mapping[str, str], *, write: bool = True) -> Journal:
         """The journal at `path`, made if there is none. `about` names the study and the target that it must be of.
+        Without `write` it must be there, is only read, and stays as it is, wherever that may be.
 
-        IssueError if it belongs to others, is damaged, or cannot be written.
+        IssueError if it belongs to others, is of a later version, is damaged, or cannot be written.
         """
-        with _reported(path):
+        with _reported(path), ExitStack() as stack:
             new = not path.exists()
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
-            known = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-            if known and "resource" not in known:
-                raise sqlite3.DatabaseError("another program's")
-            connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _TABLES)
+            connection = _to_write(path) if write else _to_read(path)
+            stack.callback(connection.close)
             journal = cls(path, connection, {"format": FORMAT, **about}, new)
-            journal._check()
+            journal._check(write)
+            stack.pop_all()
         return journal
 
-    def _check(self) -> None:
-        about = self.about
-        found = dict(self._db.execute("SELECT name, value FROM about"))
+    def _check(self, write: bool) -> None:
+        """Nothing is changed in what is not ours, or not whole."""
+        known = {name for (name,) in self._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if known and "resource" not in known:
+            raise sqlite3.DatabaseError("another program's")
+        found = dict(self._db.execute("SELECT name, value FROM about")) if known else {}
+        form = found.get("format", FORMAT)
+        if form.isdecimal() and int(form) > int(FORMAT):
+            text = (
+                f"A later version of fhir-ivig wrote this journal (its format is {form}, this version knows {FORMAT}"
+            )
+            raise IssueError(Issue("fatal", "not-supported", f"{text}): install that version.", str(self.path)))
         wrong = [
             f"its {name} is {found.get(name)}, expected {value}"
-            for name, value in about.items()
+            for name, value in self.about.items()
             if found and found.get(name) != value and (name, found.get(name)) != ("format", EARLIER)
         ]
         if wrong:
             text = f"This journal is another's: {'; '.join(wrong)}. Name the right one under --journal."
             raise IssueError(Issue("fatal", "conflict", text, str(self.path)))
-        if found != {**found, **about}:
-            self._all("INSERT OR REPLACE INTO about VALUES (?, ?)", about.items())
+        if self._db.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("damaged")
+        if write:
+            self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
+        for name in _TABLES.keys() - known:
+            kind = "TABLE" if write else "TEMP TABLE"  # what an earlier or a new one lacks
+            self._db.execute(f"CREATE {kind} IF NOT EXISTS {name} ({_TABLES[name]}) WITHOUT ROWID")
+        if write and found != {**found, **self.about}:
+            self._all("INSERT OR REPLACE INTO about VALUES (?, ?)", self.about.items())
 
     def recall(self, name: str) -> str | None:
         """What `remember` was told last."""
@@ -178,12 +198,34 @@ def journal_path(folder: Path, target: str) -> Path:
     return folder / ".fhir-ivig" / f"{blake2b(target.encode(), digest_size=6).hexdigest()}.journal"
 
 
+def _to_write(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    return sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+
+
+def _to_read(path: Path) -> sqlite3.Connection:
+    """It is not made, and no file is left beside it, as `mode=ro` would. Where SQLite can have no files beside it and
+    none is there, nobody is writing, and it is read without."""
+    address = path.absolute().as_uri()
+    connection = sqlite3.connect(f"{address}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("SELECT name FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        if path.with_name(f"{path.name}-wal").exists():
+            raise
+        address = f"{address}?mode=ro&immutable=1"
+        connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    return connection
+
+
 @contextmanager
 def _reported(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        damaged = not isinstance(error, sqlite3.OperationalError)
+        damaged = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _OF_ITS_PLACE
         text = f"The journal cannot be used ({error}): make room, see that it may be written, or name another place"
         text += " under --journal."
         if damaged:

@@ -59,25 +59,23 @@ def read_links(path: Path) -> list[Link]:
     """The links in a CSV file with the columns subject, system and value. IssueError with all that is wrong in it."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
+            header, *rows = list(csv.reader(file, strict=True)) or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         said = f"The links cannot be read ({type(error).__name__}): give a CSV file in UTF-8."
         raise IssueError(Issue("fatal", "not-found", said, str(path))) from None
+    names = [name.strip() for name in header]
+    if not {*COLUMNS} <= {*names}:
+        said = f"Its first row is to name the columns, with commas between: {','.join(COLUMNS)}."
+        raise IssueError(Issue("fatal", "required", said, str(path), 1))
     links, issues = [], []
     for number, row in enumerate(rows, 2):
-        cells = [(row.get(name) or "").strip() for name in COLUMNS]
+        if not any(row):
+            continue
+        found = dict(zip(names, row, strict=False))
+        cells = [found.get(name, "").strip() for name in COLUMNS]
+        said = "It is empty: a link has a subject, a system and a value."
         lacking = [name for name, cell in zip(COLUMNS, cells, strict=True) if not cell]
-        issues += [
-            Issue(
-                "error",
-                "required",
-                "It is empty: a link has a subject, a system and a value.",
-                str(path),
-                number,
-                name,
-            )
-            for name in lacking
-        ]
+        issues += [Issue("error", "required", said, str(path), number, name) for name in lacking]
         links.append(Link(cells[0], cells[1], cells[2], str(path), number))
     if issues or not links:
         raise IssueError(*issues or [Issue("fatal", "required", "There is no link in it.", str(path))])

@@ -133,7 +133,8 @@ def planned_push(
         folder = stack.enter_context(passing_folder())
         path = journal or journal_path(study.folder, name)
         whose = about(study, name, version)
-        found = Journal.open(path if keep or path.exists() else folder / "journal", whose)
+        passing = not keep and not path.exists()
+        found = Journal.open(folder / "journal" if passing else path, whose, write=keep or passing)
         stack.callback(found.close)
         if keep:
             stack.enter_context(found.lease())

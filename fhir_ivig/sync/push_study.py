@@ -152,7 +152,7 @@ def status_of(
     if not path.exists():
         text = "There is no journal of this study for this target: nothing was pushed to it from here."
         raise IssueError(Issue("fatal", "not-found", text, str(path)))
-    found = Journal.open(path, about(study, name, version))
+    found = Journal.open(path, about(study, name, version), write=False)
     try:
         return Status(str(path), found.counts())
     finally:

@@ -191,17 +191,20 @@ def test_only_some_mrns_and_codes(hospital: Hospital, server: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("subject,system,value\nS-01,,4711\n,urn:x,4712\n", ["system", "subject"]),
-        ("subject,mrn\nS-01,4711\n", ["system", "value"]),
-        ("", [None]),
-        ("subject,system,value\n", [None]),
+        ("subject,system,value\nS-01,,4711\n\n,urn:x,4712\n", [(2, "system"), (4, "subject")]),
+        ("subject,mrn\nS-01,4711\nS-02,4712\n", [(1, None)]),
+        ("S-01,urn:x,4711\nS-02,urn:x,4712\n", [(1, None)]),
+        ("subject;system;value\nS-01;urn:x;4711\nS-02;urn:x;4712\n", [(1, None)]),
+        ("", [(1, None)]),
+        ("subject,system,value\n", [(None, None)]),
     ],
 )
 def test_links_that_are_none(text: str, said: list[Any], tmp_path: Path) -> None:
     (tmp_path / "links.csv").write_text(text)
     with pytest.raises(IssueError) as raised:
         read_links(tmp_path / "links.csv")
-    assert [issue.column for issue in raised.value.issues] == said
+    assert [(issue.row, issue.column) for issue in raised.value.issues] == said
+    assert all("subject,system,value" in issue.text for issue in raised.value.issues if issue.row == 1)
 
 
 def test_a_patient_of_two_subjects_is_neither_s(hospital: Hospital, server: str, tmp_path: Path) -> None:

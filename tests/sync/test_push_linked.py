@@ -18,7 +18,7 @@ from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.transport import FHIR_JSON
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.study import Study
-from fhir_ivig.sync.journal import Journal, journal_path
+from fhir_ivig.sync.journal import Entry, Journal, journal_path
 from fhir_ivig.sync.planned import read_planned
 from fhir_ivig.sync.pull_study import pull_study
 from fhir_ivig.sync.push_study import PushedStudy, plan_study, push_study
@@ -346,5 +346,25 @@ def test_an_earlier_journal_is_taken_over_and_a_later_one_refused(tmp_path: Path
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT value FROM about WHERE name = 'format'").fetchone() == ("2",)
         db.execute("UPDATE about SET value = '3' WHERE name = 'format'")
-    with pytest.raises(IssueError, match="its format is 3, expected 2"):
-        Journal.open(path, about)
+    before = path.read_bytes()
+    for write in (True, False):
+        with pytest.raises(IssueError, match=r"A later version .* wrote this journal .* install that version"):
+            Journal.open(path, about, write=write)
+    assert path.read_bytes() == before
+
+
+def test_an_earlier_journal_is_read_as_it_is(tmp_path: Path) -> None:
+    about = {"study": "s", "target": "t", "version": "R4"}
+    path = tmp_path / "journal"
+    journal = Journal.open(path, about)
+    journal.write({"A/1": Entry("confirmed", b"h", "3")})
+    journal.close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE about SET value = '1' WHERE name = 'format'")
+        db.execute("DROP TABLE home")
+    db.close()
+    before = path.read_bytes()
+    journal = Journal.open(path, about, write=False)
+    assert (journal.homes("study"), journal.counts()) == ({}, {"confirmed": 1})
+    journal.close()
+    assert (path.read_bytes(), sorted(tmp_path.iterdir())) == (before, [path])

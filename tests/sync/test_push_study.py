@@ -8,9 +8,11 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from shutil import copytree
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -287,6 +289,79 @@ def test_a_damaged_journal(study: Study, tmp_path: Path, damage: bytes) -> None:
     journal.write_bytes(damage or journal.read_bytes()[:5000])
     with pytest.raises(IssueError, match="journal"):
         push_study(study, str(tmp_path / "outbox"), journal=journal)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE resource DROP COLUMN intended",
+        "DROP TABLE about",
+        "UPDATE resource SET state = CAST(x'ff' AS TEXT)",
+    ],
+)
+def test_a_journal_that_lacks_something(study: Study, tmp_path: Path, change: str) -> None:
+    """It is damaged, and no disk is full."""
+    push_study(study, str(tmp_path / "outbox"), journal=tmp_path / "journal")
+    with sqlite3.connect(tmp_path / "journal") as db:
+        db.execute(change)
+    db.close()
+    for act in (push_study, plan_study):
+        with pytest.raises(IssueError, match="it is damaged: restore it from a copy, or move it away"):
+            act(study, str(tmp_path / "outbox"), journal=tmp_path / "journal")
+
+
+def test_damage_inside_a_page_is_noticed_before_anything_is_sent(study: Study, tmp_path: Path) -> None:
+    """SQLite reads much of a damaged page without a word."""
+    journal = tmp_path / "journal"
+    push_study(study, str(tmp_path / "one"), journal=journal)
+    data = journal.read_bytes()
+    place = data.index(b"Patient/", data.index(b"Patient/") + 60)
+    journal.write_bytes(data[:place] + b"Aatient/" + data[place + 8 :])  # now its row is out of order
+    with sqlite3.connect(journal) as db:
+        assert len(db.execute("SELECT * FROM resource").fetchall()) == 559
+    db.close()
+    with pytest.raises(IssueError, match="it is damaged"):
+        push_study(study, str(tmp_path / "one"), journal=journal)
+
+
+def test_a_journal_that_may_only_be_read(folder: Path) -> None:
+    """Whoever may only read it, may plan and ask for the status; for a push it must be written."""
+    with TemporaryDirectory() as name:
+        study = Study.load(copytree(folder, Path(name) / "study") / "study.yaml")
+        target, journal = str(Path(name) / "outbox"), Path(name) / "known/journal"
+        push_study(study, target, journal=journal)
+        before = journal.read_bytes(), sorted(journal.parent.iterdir())
+        with read_only(Path(name)):
+            assert status_of(study, target, journal=journal).counts == {"confirmed": 559}
+            assert plan_study(study, target, journal=journal).counts["unchanged"] == 559
+            with pytest.raises(IssueError) as stopped:
+                push_study(study, target, journal=journal)
+            assert [issue.code for issue in stopped.value.issues] == ["no-store"]
+        assert (journal.read_bytes(), sorted(journal.parent.iterdir())) == before
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """All of a folder, for a user whom rights bind: root, whom they do not, becomes another one."""
+    for each in [folder, *folder.rglob("*")]:
+        each.chmod(0o555 if each.is_dir() else 0o444)
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        for each in [folder, *folder.rglob("*")]:
+            each.chmod(0o755 if each.is_dir() else 0o644)
+
+
+def test_status_and_plan_leave_the_journal_alone(study: Study, tmp_path: Path) -> None:
+    journal = tmp_path / "known/journal"
+    push_study(study, str(tmp_path / "outbox"), journal=journal)
+    before = journal.read_bytes(), sorted(journal.parent.iterdir())
+    status_of(study, str(tmp_path / "outbox"), journal=journal)
+    plan_study(study, str(tmp_path / "outbox"), journal=journal)
+    assert (journal.read_bytes(), sorted(journal.parent.iterdir())) == before
 
 
 def test_no_journal_but_another_programs_file(study: Study, tmp_path: Path) -> None:
