@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +38,35 @@ def answer(tables: Path | str, study: Path | str | None = None, *, incomplete: b
 def trace_endpoint(
     tables: Path | str, endpoint: str, study: Path | str | None = None, *, incomplete: bool = False
 ) -> tuple[list[Used], list[Issue]]:
-    """Every value that an endpoint read, with its row and resource; IssueError as `compute_endpoints`."""
+    """Every value that an endpoint (or a family of multiplicity) read, with its row and resource, of the version that
+    was pulled where the server said one; IssueError as `compute_endpoints`."""
     from fhir_ivig.endpoints.trace import trace
 
     given = read_given(tables, study, incomplete)
-    used, issues = trace(given.study, given.tables, given.resources, given.numbers, endpoint)
-    return used, [*given.issues, *issues]
+    found, issues = trace(given.study, given.tables, given.resources, given.numbers, endpoint)
+    known = _versions(given.folder, {ref for used in found for ref in (used.resource or "").split(";")})
+    versioned = [
+        replace(used, resource=";".join(known.get(ref, ref) for ref in used.resource.split(";")))
+        if used.resource
+        else used
+        for used in found
+    ]
+    return versioned, [*given.issues, *issues]
+
+
+def _versions(folder: Path, wanted: Collection[str]) -> dict[str, str]:
+    """`Type/id/_history/version` of those references whose resource, as it was pulled, says its version."""
+    from fhir_ivig.fhir.bundle import head
+    from fhir_ivig.fhir.compare import version
+
+    found: dict[str, str] = {}
+    for file in sorted((folder / "fhir").glob("*.ndjson")):
+        with file.open("rb") as lines:
+            for line in lines:
+                reference = head(line).ref
+                if reference in wanted and (said := version(line)):
+                    found[reference] = f"{reference}/_history/{said}"
+    return found
 
 
 def check_endpoints(study: Study) -> list[Issue]:
@@ -102,7 +125,9 @@ def write_fhir(found: Answers, out: Path) -> int:
     study = found.given.study
     encoder = msgspec.json.Encoder(decimal_format="number")
     lines: dict[str, list[bytes]] = {"Measure": [], "MeasureReport": []}
-    for resource in to_fhir(found.results, study["base"], study["fhir_version"], _period(found.given)):
+    known = _versions(found.given.folder, {ref for one in found.results for ref in one.resources})
+    results = [replace(one, resources=tuple(known.get(ref, ref) for ref in one.resources)) for one in found.results]
+    for resource in to_fhir(results, study["base"], study["fhir_version"], _period(found.given)):
         lines[resource["resourceType"]].append(encoder.encode(resource) + b"\n")
     with whole_folder(out, found.given.files) as folder:
         for name, some in lines.items():

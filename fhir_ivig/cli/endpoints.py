@@ -13,7 +13,7 @@ from fhir_ivig.cli.show import DONE, PARTIAL, command, json_option, show_issues
 @click.command()
 @click.argument("tables", type=click.Path(path_type=Path))
 @click.option("--study", type=click.Path(path_type=Path), help="The study.yaml; TABLES/study.yaml if not given.")
-@click.option("--trace", "traced", metavar="ENDPOINT", help="List every value that this endpoint used.")
+@click.option("--trace", "traced", metavar="ENDPOINT", help="List every value that this endpoint, or family, used.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the records there too: a .csv or a .json file.")
 @click.option("--fhir", type=click.Path(path_type=Path), help="Write Measures and MeasureReports into this folder.")
 @click.option("--incomplete", is_flag=True, help="Compute also from a pull that says that it is incomplete.")

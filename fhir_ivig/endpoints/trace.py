@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from fhir_ivig.endpoints.assessments import Readings
 from fhir_ivig.endpoints.compute import compute
 from fhir_ivig.endpoints.definition import fault
+from fhir_ivig.endpoints.result import Result
 from fhir_ivig.endpoints.tables import Row
 from fhir_ivig.endpoints.terms import Plan
 from fhir_ivig.issue import Issue
@@ -48,17 +49,51 @@ def trace(
     numbers: Mapping[str, Sequence[int]] | None,
     endpoint: str,
 ) -> tuple[list[Used], list[Issue]]:
-    """Every value that one endpoint of the study read, subject by subject, and the Issues met on the way."""
-    endpoints = study.get("endpoints", {})
-    if not isinstance(endpoints, dict) or endpoint not in endpoints:
-        known = ", ".join(endpoints) if isinstance(endpoints, dict) else "none"
+    """Every value that one endpoint of the study read, subject by subject, and the Issues met on the way.
+
+    Of a family of multiplicity first its statistics (`what`) with their estimates and adjusted p-values, then every value that
+    the endpoints of these read.
+    """
+    endpoints, families = _names(study, "endpoints"), _names(study, "multiplicity")
+    if endpoint not in {*endpoints, *families}:
+        known = ", ".join([*endpoints, *families]) or "none"
         return [], [fault("not-found", f"There is no endpoint `{endpoint}`: there are {known}.", "endpoints")]
+    family = {} if endpoint in endpoints else {endpoint: families[endpoint]}
+    listed = family[endpoint].get("statistics") if family and isinstance(family[endpoint], dict) else None
+    members = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
+    asked = {
+        name: entry
+        for name, entry in endpoints.items()
+        if name == endpoint or any(member.startswith(f"{name}.") for member in members)
+    }
     plans: dict[str, Plan] = {}
-    _, issues = compute({**study, "endpoints": {endpoint: endpoints[endpoint]}}, tables, resources, numbers, plans)
+    results, issues = compute(
+        {**study, "endpoints": asked, "multiplicity": family}, tables, resources, numbers, plans
+    )
     found = [used for plan in plans.values() for used in _expanded(plan)]
     order = {visit.name: visit.day or 0 for plan in plans.values() for visit in plan.visits}
     found.sort(key=lambda used: (used.subject, used.what, order.get(used.visit or "", 0)))
-    return list(dict.fromkeys(found)), issues
+    return list(dict.fromkeys([*_members(results, family), *found])), issues
+
+
+def _names(study: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+    entries = study.get(part, {})
+    return entries if isinstance(entries, dict) else {}
+
+
+def _members(results: Sequence[Result], family: Collection[str]) -> Iterator[Used]:
+    """The statistics of a family, with what is adjusted and what comes of it."""
+    for result in results:
+        if result.endpoint in family:
+            yield Used(
+                subject="",
+                what=result.statistic,
+                visit=result.time_point,
+                value=None if result.estimate is None else str(result.estimate),
+                unit=result.unit,
+                rule=f"{result.method.partition(';')[0]}: {result.p:.4g}",
+                why=result.warnings[0] if result.warnings else None,
+            )
 
 
 def as_dict(used: Used) -> dict[str, Any]:

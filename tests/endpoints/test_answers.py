@@ -79,6 +79,49 @@ def test_trace_of_rows_that_are_no_readings() -> None:
     assert {one.used for one in used} == {"read"}
 
 
+def test_trace_of_a_family_lists_its_statistics_and_what_their_endpoints_read() -> None:
+    crossed = SAMPLE.parent / "after_miyasaka2012"
+    used, issues = trace_endpoint(crossed, "confirmatory")
+    assert issues == []
+    family = [one for one in used if not one.subject]
+    assert [one.what for one in family] == ["strength.treatment", "enzyme.treatment", "function.treatment"]
+    results = {r.statistic: r for r in answer(crossed).results if r.endpoint == "confirmatory"}
+    assert [one.value for one in family] == [str(results[one.what].estimate) for one in family]
+    adjusted = "p adjusted for 3 tests, fixed sequence"
+    assert [one.rule for one in family] == [f"{adjusted}: {results[one.what].p:.4g}" for one in family]
+    assert {one.what for one in used if one.subject} == {"MMT", "CK", "ADL"}
+    of_one, issues = trace_endpoint(crossed, "strength")
+    assert issues == []
+    assert {one.what for one in of_one} == {"MMT"}
+
+
+def test_trace_of_a_family_that_is_none() -> None:
+    for family in ("holm", {"method": "holm"}, {"method": "holm", "statistics": ["it.p", 3]}):
+        asked = STUDY | {"endpoints": {"it": CHANGE}, "multiplicity": {"both": family}}
+        used, issues = trace(asked, tables(), None, None, "both")
+        assert {issue.path for issue in issues} <= {"multiplicity.both", "multiplicity.both.statistics"}
+        assert issues
+        assert not [one for one in used if not one.subject]
+
+
+def test_what_was_pulled_is_traced_to_its_version(tmp_path: Path) -> None:
+    assert run("push", SAMPLE, "--to", tmp_path / "box", "--journal", tmp_path / "journal").exit_code == 0
+    held = tmp_path / "box" / "Observation.ndjson"
+    lines = [json.loads(line) for line in held.read_text("utf-8").splitlines()]
+    versions = {f"Observation/{one['id']}": f"Observation/{one['id']}/_history/{n}" for n, one in enumerate(lines)}
+    said = [json.dumps(one | {"meta": {"versionId": str(n)}}) + "\n" for n, one in enumerate(lines)]
+    held.write_text("".join(said), "utf-8")
+    assert run("pull", SAMPLE, "--from", tmp_path / "box", "--out", tmp_path / "cohort").exit_code == 0
+    used, _ = trace_endpoint(tmp_path / "cohort", "ck")
+    assert len(used) == 16
+    assert {one.resource for one in used} <= set(versions.values())
+    assert run("endpoints", tmp_path / "cohort", "--fhir", tmp_path / "fhir").exit_code == 0
+    every = (json.loads(line) for line in (tmp_path / "fhir/MeasureReport.ndjson").read_text().splitlines())
+    (report,) = (one for one in every if one["measure"].endswith("/ck"))
+    evaluated = {each["reference"] for each in report["evaluatedResource"]}
+    assert evaluated == {one.resource for one in used}
+
+
 def test_every_result_names_its_inputs() -> None:
     study, found = sample()
     results, _ = compute(study, found)
