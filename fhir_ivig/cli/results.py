@@ -38,7 +38,7 @@ def results_table(results: Iterable[Result]) -> str:
                 "" if result.n is None else str(result.n),
                 _rounded(result.estimate, decimals)
                 + (f" {result.unit}" if result.unit and result.estimate is not None else ""),
-                "" if result.low is None else f"{_rounded(result.low, None)} to {_rounded(result.high, None)}",
+                _interval(result),
                 "" if result.p is None else "<0.0001" if result.p < 0.0001 else f"{result.p:.4f}",
                 result.published or "",
                 mark or (result.warnings[0] if result.estimate is None and result.warnings else ""),
@@ -50,6 +50,14 @@ def results_table(results: Iterable[Result]) -> str:
 
 def _line(result: Result) -> tuple[str, str, str | None, str]:
     return result.endpoint, result.population, result.arm, result.statistic
+
+
+def _interval(result: Result) -> str:
+    """The interval, empty where there is none; one without an upper end says so."""
+    if result.low is None:
+        return ""
+    low = _rounded(result.low, None)
+    return f"from {low}" if result.high is None else f"{low} to {_rounded(result.high, None)}"
 
 
 def trace_table(found: Iterable[Used]) -> str:

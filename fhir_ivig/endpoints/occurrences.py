@@ -35,11 +35,13 @@ class Day(NamedTuple):
 
 @dataclass(slots=True)
 class Occurrences:
-    """The rows of each subject, and their days in order; of one not known to the day, the reason and no days."""
+    """The rows of each subject, and their days in order; of one not known to the day, the reason and no days.
+    `doubts` are subjects of whom it could not be told at some time."""
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
     days: dict[str, list[Day]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    doubts: set[str] = field(default_factory=set)
     issues: list[Issue] = field(default_factory=list)
 
 

@@ -51,8 +51,8 @@ def trace(
 ) -> tuple[list[Used], list[Issue]]:
     """Every value that one endpoint of the study read, subject by subject, and the Issues met on the way.
 
-    Of a family of multiplicity first its statistics (`what`) with their estimates and adjusted p-values, then every value that
-    the endpoints of these read.
+    Of a family of multiplicity first its statistics (`what`) with their estimates and adjusted p-values, then every
+    value that the endpoints of these read.
     """
     endpoints, families = _names(study, "endpoints"), _names(study, "multiplicity")
     if endpoint not in {*endpoints, *families}:

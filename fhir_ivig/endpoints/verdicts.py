@@ -69,11 +69,11 @@ Verdicts = dict[str, Verdict]
 
 
 def combined(verdicts: Sequence[Verdict], least: int) -> Verdict:
-    """Whether `least` of the verdicts or more are met; the evidence is of those that decide."""
+    """Whether `least` of the verdicts or more are met; the evidence is of those that decide, each said once."""
     met = sum(verdict.met is True for verdict in verdicts)
     unknown = sum(verdict.met is None for verdict in verdicts)
     answer = True if met >= least else False if met + unknown < least else None
-    told = [verdict.said for verdict in verdicts if verdict.met is answer]
+    told = dict.fromkeys(said for verdict in verdicts if verdict.met is answer for said in verdict.said.split("; "))
     return Verdict(answer, "; ".join(told), tuple(row for verdict in verdicts for row in verdict.rows))
 
 

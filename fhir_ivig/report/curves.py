@@ -26,7 +26,9 @@ def curves(material: Material) -> Iterator[Survival]:
 def _survival(material: Material, name: str, entry: Mapping[str, Any], found: list[Result]) -> Survival:
     given, _ = arguments(time_to_event, entry, name, material.definition)
     population, arms = given["population"], given.get("arms", ())
-    followed = follow(material.tables, population, given["event"], given["censored"], given.get("start"))
+    followed = follow(
+        material.tables, material.definition, population, given["event"], given["censored"], given.get("start")
+    )
     split = []
     for arm in groups(population, arms):
         ended = {

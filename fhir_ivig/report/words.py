@@ -83,9 +83,11 @@ def estimate(result: Result) -> str:
 
 
 def interval(result: Result) -> str:
-    """The interval, empty where there is none."""
-    if result.low is None or result.high is None:
+    """The interval, empty where there is none; one without an upper end says so."""
+    if result.low is None:
         return ""
+    if result.high is None:
+        return f"from {number(result.low, _places(result))}"
     return f"{number(result.low, _places(result))} to {number(result.high, _places(result))}"
 
 

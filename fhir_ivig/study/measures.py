@@ -153,6 +153,15 @@ def _scales(columns: Columns, scale: pa.StringArray) -> list[Flaw]:
     return flaws
 
 
+def useless_limits(limits: pa.StringArray) -> list[tuple[int, str]]:
+    """The rows whose upper limit of normal is not above 0, which nothing can be held against, with what to say."""
+    every = {text: _number(text) for text in pc.unique(limits).drop_null().to_pylist()}
+    wrong = [text for text, number in every.items() if number is not None and number <= 0]
+    said = "is not above 0, so the upper limit of normal is not used: correct it, or empty the cell."
+    rows = rows_where(pc.is_in(limits, strings(wrong))) if wrong else []
+    return [(row, f"{shown(limits[row].as_py())} {said}") for row in rows]
+
+
 def _outside(values: pa.StringArray, greatest: str) -> pa.StringArray:
     """Those of the values that are below 0 or above the greatest."""
     most = _number(greatest)

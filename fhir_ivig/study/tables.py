@@ -13,7 +13,7 @@ from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.cells import Flaw, settle
 from fhir_ivig.study.dictionary import Table
 from fhir_ivig.study.files import Block, blocks, header
-from fhir_ivig.study.measures import Conversion, assess
+from fhir_ivig.study.measures import Conversion, assess, useless_limits
 from fhir_ivig.study.parts import Lost, boxes, header_issues, taken
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.study import Study
@@ -173,6 +173,7 @@ def _checked(
     numbers: np.ndarray,
     file: str,
 ) -> tuple[Rows, Counter[Conversion]]:
+    issues: list[Issue] = []
     counts: Counter[Conversion] = Counter()
     ours: dict[str, pa.StringArray] = {}
     for name, column in table.columns.items():
@@ -187,12 +188,16 @@ def _checked(
     if table.name == "assessments":
         ours, wrong, counts = assess(study, source, ours)
         flaws += wrong
+        issues = [
+            Issue("warning", "value", f"{source.said('upper_limit')}{text}", file, int(numbers[row]), "upper_limit")
+            for row, text in useless_limits(ours["upper_limit"])
+        ]
     batch = pa.RecordBatch.from_arrays(list(ours.values()), names=list(ours))
     if not flaws and not blank.any():
-        return Rows(table.name, batch, numbers, file), counts
+        return Rows(table.name, batch, numbers, file, issues), counts
     bad = np.zeros(len(numbers), dtype=bool)
     bad[[row for row, *_ in flaws]] = True
-    issues = [
+    issues += [
         Issue("error", code, f"{source.said(name)}{text}", file, int(numbers[row]), name)
         for row, name, code, text in sorted(flaws, key=lambda flaw: flaw[0])
         if not blank[row]

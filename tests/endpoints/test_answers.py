@@ -6,6 +6,8 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,13 @@ from small_study import SAMPLE, STUDY, sample, tables
 
 from fhir_ivig.answers import answer, check_endpoints, trace_endpoint
 from fhir_ivig.cli import main
+from fhir_ivig.cli.results import results_table
 from fhir_ivig.endpoints.compute import compute
 from fhir_ivig.endpoints.fingerprint import fingerprint
 from fhir_ivig.endpoints.measure_report import to_fhir
+from fhir_ivig.endpoints.result import Result as Record
 from fhir_ivig.endpoints.trace import trace
+from fhir_ivig.report.words import interval
 from fhir_ivig.study.study import Study
 
 CHANGE = {"kind": "paired_change", "population": "treated", "measure": "MMT", "from": "base", "to": "end"}
@@ -202,6 +207,13 @@ def test_command_writes_files(tmp_path: Path) -> None:
     assert none.exit_code == 1
     assert "no endpoint `kc`" in none.stderr
     assert run("endpoints", SAMPLE, "--trace", "ck", "--fhir", tmp_path / "x").exit_code == 2
+
+
+def test_an_interval_without_an_upper_end_says_so() -> None:
+    one = Record(statistic="median", estimate=Decimal(114), low=Decimal(90), unit="d")
+    assert "114 d  from 90" in results_table([one])
+    assert "114 d  90 to 120" in results_table([replace(one, high=Decimal(120))])
+    assert interval(one) == "from 90"
 
 
 def test_row_numbers_where_a_row_was_left_out(tmp_path: Path) -> None:

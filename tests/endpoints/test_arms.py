@@ -255,6 +255,65 @@ def test_time_to_event_leaves_out_whom_it_does_not_know() -> None:
     assert one(results, "median").estimate == 25  # half of two are left from day 20 to day 30
 
 
+MET: dict[str, Any] = {
+    "kind": "time_to_event",
+    "population": "all",
+    "event": {"rule": {"measure": "MMT", "rises_by": "10"}, "from": "base", "visits": ["mid", "end"]},
+    "censored": {"table": "dispositions"},
+}
+
+
+def test_the_event_may_be_the_first_visit_at_which_a_rule_is_met() -> None:
+    values = {"A": "50 60 70", "B": "50 59 61", "C": "50 51 52", "D": "50 - 60", "E": "- 60 70"}
+    days = ("2001-01-01", "2001-01-29", "2001-02-26")
+    results = ask(
+        MET,
+        infusions=[f"{name},1,1,2001-01-01,completed" for name in values],
+        dispositions=[f"{name},,2001-03-02" for name in values],
+        assessments=[
+            f"{name},{visit},{day},MMT,,{'' if number == '-' else number},score,,{'unknown' if number == '-' else ''}"
+            for name, row in values.items()
+            for visit, day, number in zip(("base", "mid", "end"), days, row.split(), strict=True)
+        ],
+    )
+    events = one(results, "events")
+    assert (events.estimate, events.n, events.missing) == (3, 5, 0)
+    assert events.warnings == ("Not known at some visit, taken as not met there: D, E.",)
+    # A after 28 days, B and D after 56; C and E are followed to day 60
+    assert one(results, "median").estimate == 56
+
+
+def test_the_rule_of_an_event_needs_the_day_on_which_it_was_met() -> None:
+    results = ask(
+        MET | {"start": {"table": "infusions"}},
+        infusions=["A,1,1,2001-01-01,completed"],
+        dispositions=["A,,2001-03-02"],
+        assessments=["A,base,2001-01-01,MMT,,50,score,,", "A,mid,2001-01,MMT,,70,score,,"],
+    )
+    assert "Left out, a date of what was met at mid is not known to the day: A." in one(results, "events").warnings
+
+
+@pytest.mark.parametrize(
+    ("event", "place", "said"),
+    [
+        ({"rule": {}, "from": "base", "visits": "mid"}, ".rule", "just one of"),
+        ({"rule": {"measure": "MMT", "above": "1"}, "visits": ["mid"]}, ".from", "names a visit: base, mid"),
+        ({"rule": {"measure": "MMT", "above": "1"}, "from": "base", "visits": ["x"]}, ".visits", "names visits"),
+        ({"rule": {}, "from": "base", "visits": "mid", "date": "date"}, ".date", "take out `date`"),
+        (
+            {"rule": {"any": [{"measure": "MMT", "above": "1", "visit": "end"}]}, "from": "base", "visits": "mid"},
+            ".rule.any[0].visit",
+            "has no place here",
+        ),
+    ],
+)
+def test_the_rule_of_an_event_that_is_none(event: dict[str, Any], place: str, said: str) -> None:
+    tables = {name: table(header, "") for name, header in COLUMNS.items()}
+    results, issues = compute(STUDY | {"endpoints": {"it": MET | {"event": event}}}, tables)
+    assert results == []
+    assert any(issue.path == f"endpoints.it.event{place}" and said in issue.text for issue in issues), issues
+
+
 @pytest.mark.parametrize(
     ("per", "amount", "rate"), [("course", 3, 1), ("infusion", 4, 0.75), ("patient", 3, 1), ("year", 2, 1.5)]
 )

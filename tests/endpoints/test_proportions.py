@@ -62,8 +62,10 @@ def test_newcombe_s_table(one: tuple[int, int], other: tuple[int, int], ends: di
         assert (round(float(found.low or 0) / 100, 4), round(float(found.high or 0) / 100, 4)) == printed, interval
 
 
-def test_wilson_and_clopper_pearson_as_published() -> None:
-    """Newcombe 1998 (Statistics in Medicine 17:857-872), table I, as others quote it: 81 of 263, and 15 of 148."""
+def test_wilson_and_clopper_pearson_as_quoted() -> None:
+    """81 of 263 and 15 of 148 in Newcombe 1998 (Statistics in Medicine 17:857-872), table I, methods 3 and 5. The
+    paper was not at hand: those of Wilson and of Clopper and Pearson are as tests of other packages quote them.
+    Wald's is 0.3080 plus and minus 1.96 times the root of 0.3080 * 0.6920 / 263, by hand."""
     for share, interval, printed in (
         (Share(81, 263), "wilson", (0.2553, 0.3662)),
         (Share(81, 263), "clopper-pearson", (0.2527, 0.3676)),

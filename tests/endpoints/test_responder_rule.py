@@ -62,6 +62,8 @@ def test_rule(case: dict[str, Any]) -> None:
     assert issues == []
     for result in (r for r in results if r.subject):
         wanted = case["met"][result.subject]
+        said = "; ".join((result.method, *result.warnings)).split("; ")
+        assert len(said) == len(set(said)), "the same is said twice"
         if wanted in ("yes", "no"):
             assert result.estimate == (wanted == "yes"), result
             assert result.method

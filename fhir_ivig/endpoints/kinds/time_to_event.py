@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_ivig.endpoints.arms import groups
-from fhir_ivig.endpoints.definition import Population, Visit
+from fhir_ivig.endpoints.definition import Definition, Population, Visit
+from fhir_ivig.endpoints.first_met import first_met
 from fhir_ivig.endpoints.infusions import first_infusions
 from fhir_ivig.endpoints.occurrences import Occurrences, occurrences
 from fhir_ivig.endpoints.result import NotEvaluableError, Result, left_out, named
@@ -20,17 +21,20 @@ from fhir_ivig.issue import Issue
 
 @dataclass(slots=True)
 class Followed:
-    """The time of each subject with the row that says it, every other's reason, and whose event came too late."""
+    """The time of each subject with the row that says it, every other's reason, whose event came too late, and of
+    whom it could not be told at a visit."""
 
     times: dict[str, Time] = field(default_factory=dict)
     rows: dict[str, Row] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     late: list[str] = field(default_factory=list)
+    doubts: set[str] = field(default_factory=set)
     issues: list[Issue] = field(default_factory=list)
 
 
 def time_to_event(
     tables: Tables,
+    definition: Definition,
     population: Population,
     event: Mapping[str, Any],
     censored: Mapping[str, Any],
@@ -41,7 +45,8 @@ def time_to_event(
     """`events`, `median` in days and `survival` at the target day of each visit of `at`, of all or of each arm; with
     arms `log_rank`.
 
-    `event`, `censored` and `start` are `{table, where, date}` (occurrences.py). Days run from the first row of
+    `event`, `censored` and `start` are `{table, where, date}` (occurrences.py); `event` may also be `{rule, from,
+    visits}`, the first visit at which a rule about measures is met (first_met.py). Days run from the first row of
     `start`, by default from the first infusion given; to the first event on or after that day; without one, to the
     last row of `censored`. An event after that is not counted, with a warning.
     """
@@ -49,7 +54,7 @@ def time_to_event(
     for visit in at:
         if visit.day is None:
             raise NotEvaluableError(f"visit {visit.name} has no target day")
-    followed = follow(tables, population, event, censored, start)
+    followed = follow(tables, definition, population, event, censored, start)
     yield from followed.issues
     if any(issue.file is None for issue in followed.issues):
         return
@@ -64,6 +69,7 @@ def time_to_event(
 
 def follow(
     tables: Tables,
+    definition: Definition,
     population: Population,
     event: Mapping[str, Any],
     censored: Mapping[str, Any],
@@ -71,8 +77,13 @@ def follow(
 ) -> Followed:
     """How long each subject was followed, and whether the event came; only Issues where an entry is faulty."""
     parts = {"event": event, "censored": censored} | ({"start": start} if start else {})
-    read = {name: occurrences(tables, population.subjects, entry, name) for name, entry in parts.items()}
-    found = Followed(issues=[issue for each in read.values() for issue in each.issues])
+    read = {
+        name: first_met(tables, definition, population, entry, name)
+        if name == "event" and "rule" in entry
+        else occurrences(tables, population.subjects, entry, name)
+        for name, entry in parts.items()
+    }
+    found = Followed(issues=[issue for each in read.values() for issue in each.issues], doubts=read["event"].doubts)
     if any(issue.file is None for issue in found.issues):
         return found
     if start:
@@ -123,7 +134,9 @@ def _told(result: Result, followed: Followed, arm: Population) -> Result:
     reasons = {subject: why for subject, why in followed.reasons.items() if subject in arm.subjects}
     counted = arm.subjects & followed.times.keys()
     late = arm.subjects & set(followed.late)
-    said = (f"An event after the end of follow-up, not counted: {named(late)}.",) if late else ()
+    said: tuple[str, ...] = (f"An event after the end of follow-up, not counted: {named(late)}.",) if late else ()
+    if doubts := counted & followed.doubts:
+        said += (f"Not known at some visit, taken as not met there: {named(doubts)}.",)
     return replace(
         result,
         n=len(counted),
