@@ -18,7 +18,7 @@ ROW_KEYS = (
     "decimal", "date_order", "zone", "columns", "codes", "constants", "units", "missing",
     "where", "checkboxes", "ticks", "rows",
 )  # fmt: skip
-FILE_KEYS = ("file", "delimiter", "encoding", "quote", "ignore")
+FILE_KEYS = ("file", "sheet", "header", "delimiter", "encoding", "quote", "ignore")
 Units = Mapping[str, str | None]
 
 
@@ -160,6 +160,14 @@ def _where(shape: Shape, node: Node, name: str) -> dict[str, tuple[str, ...]]:
     }
 
 
+def _header(shape: Shape, node: Node, name: str) -> tuple[int, ...]:
+    rows = tuple(shape.integer(row, name) for row in (node.value if node.kind == "sequence" else [node]))
+    if not rows or any(row < 1 for row in rows) or list(rows) != sorted(set(rows)):
+        shape.refuse(node, f"{name}: write the number of a row, or several in their order: [1, 2].")
+        return (1,)
+    return rows
+
+
 def _ticks(shape: Shape, node: Node, name: str) -> tuple[str, ...]:
     texts = shape.texts(node, name)
     if len(set(texts)) != 2:
@@ -170,6 +178,8 @@ def _ticks(shape: Shape, node: Node, name: str) -> tuple[str, ...]:
 
 _READERS: Mapping[str, Callable[[Shape, Node, str], Any]] = {
     "file": Shape.text,
+    "sheet": Shape.text,
+    "header": _header,
     "delimiter": _delimiter,
     "encoding": _encoding,
     "quote": _quote,

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fhir_ivig.issue import Issue
+from fhir_ivig.study.block import Block
 from fhir_ivig.study.cells import Flaw
 from fhir_ivig.study.dictionary import Table
-from fhir_ivig.study.files import Block
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.texts import shown, strings
 

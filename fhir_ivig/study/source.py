@@ -2,7 +2,11 @@
 
 | Key        | What it says (and what holds without it)                                              |
 |------------|---------------------------------------------------------------------------------------|
-| file       | the CSV or `.parquet` file beside study.yaml (`<table>.csv`, else `<table>.parquet`)  |
+| file       | the CSV, `.parquet` or `.xlsx` file beside study.yaml (`<table>.csv`, else            |
+|            | `<table>.parquet`)                                                                    |
+| sheet      | the sheet of a workbook (its only one that is not hidden)                             |
+| header     | the row of a workbook with the names of the columns, or `[1, 2]`: several, merged     |
+|            | cells among them, whose texts are joined by blanks (1)                                |
 | delimiter  | the sign between cells, such as `;`, or the word `tab` (`,`)                          |
 | encoding   | such as `cp932` (Japanese Windows), `latin-1`, `utf-16` (UTF-8, also with a BOM)      |
 | quote      | the sign around cells that hold the delimiter, `''` for none (`"`)                    |
@@ -21,7 +25,7 @@
 |            | several words (none)                                                                  |
 | ticks      | `[ticked, not ticked]`, what stands in their checkboxes (`1`, `0`)                    |
 | rows       | a list: each row of the file gives a row for each of these. They say what differs, in |
-|            | any of the keys above but the first four and `ignore`, and `rows` again               |
+|            | any of the keys above but those of the file itself, and `rows` again               |
 
 A table may be a list of such parts: its rows are theirs, one part after another. A file that several parts read gives
 only the columns that they name; what none of them knows or ignores is an error.
@@ -46,6 +50,8 @@ class Source:
 
     table: str
     file: str | None = None
+    sheet: str | None = None
+    header: tuple[int, ...] = (1,)
     delimiter: str = ","
     encoding: str = "utf-8"
     quote: str = '"'
@@ -68,8 +74,13 @@ class Source:
 
     @property
     def name(self) -> str:
-        """Its file, as Issues name it, where only one is possible."""
-        return self.file or f"{self.table}.csv"
+        """What it reads, the same for all that read it."""
+        return self.label(Path(f"{self.table}.csv"))
+
+    def label(self, path: Path) -> str:
+        """Its file as Issues name it, with the sheet: `[book.xlsx]labs`."""
+        file = self.file or path.name
+        return f"[{file}]{self.sheet}" if self.sheet else file
 
     def path(self, folder: Path) -> Path:
         """The file to read: the one named, else `<table>.csv`, or `<table>.parquet` where only that is there."""
@@ -90,12 +101,13 @@ class Source:
             return None
         return self.columns.get(column, None if self.shared else column)
 
-    def said(self, column: str) -> str:
-        """The file's columns behind one of ours, as an Issue of one of several `rows` begins."""
-        if column not in self.own:
-            return ""
+    def cell(self, column: str, cells: Mapping[str, str]) -> str:
+        """Where a column of ours stands in the file: `labs!C` by a workbook's `cells`, `ck_w0` of one of several
+        `rows`; empty where our name says it."""
         boxes = self.checkboxes.get(column)
-        return f"{', '.join(boxes.values()) if boxes else self.columns[column]}: "
+        theirs = tuple(boxes.values()) if boxes else (self.theirs(column),)
+        known = [cells.get(name, name if column in self.own else None) for name in theirs if name]
+        return ", ".join(name for name in known if name)
 
     def named(self) -> Iterator[str]:
         """The columns of the file that are spoken of."""

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.study.block import Block
 from fhir_ivig.study.cells import Flaw, settle
 from fhir_ivig.study.dictionary import Table
-from fhir_ivig.study.files import Block, blocks, header
+from fhir_ivig.study.files import blocks, header
 from fhir_ivig.study.measures import Conversion, assess, useless_limits
 from fhir_ivig.study.parts import Lost, boxes, header_issues, taken
 from fhir_ivig.study.source import Source
@@ -30,6 +31,7 @@ class Rows:
     numbers: the row number of each, as a spreadsheet shows them (the header is row 1); int64.
     file: where they come from, as Issues name it. issues: what was found in these rows.
     withheld: how many rows are not in the batch because of an error, which is among the issues.
+    cells: where columns of ours stand in the file, where our name does not say it: `labs!C` in a workbook.
     """
 
     table: str
@@ -38,6 +40,14 @@ class Rows:
     file: str
     issues: list[Issue] = field(default_factory=list)
     withheld: int = 0
+    cells: Mapping[str, str] = field(default_factory=dict)
+
+    def placed(self, issue: Issue) -> Issue:
+        """An Issue of these rows, its text beginning with the cell: `labs!C17: ...`."""
+        cell = self.cells.get(issue.column or "")
+        if not cell or issue.row is None:
+            return issue
+        return issue.at(text=f"{f'{cell}{issue.row}' if '!' in cell else cell}: {issue.text}")
 
 
 def read_table(study: Study, name: str, block_rows: int = BLOCK_ROWS) -> Iterator[Rows]:
@@ -56,7 +66,7 @@ def read_table(study: Study, name: str, block_rows: int = BLOCK_ROWS) -> Iterato
 
 def _read_part(study: Study, table: Table, source: Source, block_rows: int) -> Iterator[Rows]:
     path = source.path(study.folder)
-    file = source.file or path.name
+    file = source.label(path)
     counts: Counter[Conversion] = Counter()
     lost = Lost(source)
     try:
@@ -84,7 +94,21 @@ def _read_rows(
     columns, numbers = _mine(source, block)
     ours, flaws = _ours(table, source, columns, len(numbers))
     blank = _blank(columns, len(numbers))
-    return _checked(study, table, source, ours, flaws, blank, numbers, file)
+    flaws += _refused(table, source, block, numbers)
+    rows, counts = _checked(study, table, source, ours, flaws, blank, numbers, file)
+    cells = {name: cell for name in table.columns if (cell := source.cell(name, block.cells))}
+    rows = replace(rows, cells=cells) if cells else rows
+    return replace(rows, issues=list(map(rows.placed, rows.issues))), counts
+
+
+def _refused(table: Table, source: Source, block: Block, numbers: np.ndarray) -> list[Flaw]:
+    """The cells that are read and that the file itself says cannot be taken."""
+    found: list[Flaw] = []
+    for name in table.columns if block.wrong else ():
+        for theirs in source.checkboxes[name].values() if name in source.checkboxes else (source.theirs(name) or "",):
+            for number, text in block.wrong.get(theirs, {}).items():
+                found += [(row, name, "value", text) for row in np.flatnonzero(numbers == number).tolist()]
+    return found
 
 
 def _mine(source: Source, block: Block) -> tuple[Mapping[str, pa.Array], np.ndarray]:
@@ -102,7 +126,9 @@ def _in_turn(parts: list[Rows]) -> Rows:
     table = pa.Table.from_batches([rows.batch for rows in parts]).combine_chunks()
     whole = table.to_batches()[0].take(pa.array(order)) if len(order) else parts[0].batch
     issues = [issue for rows in parts for issue in rows.issues]
-    return Rows(parts[0].table, whole, numbers[order], parts[0].file, issues, sum(rows.withheld for rows in parts))
+    cells = dict(set.intersection(*(set(rows.cells.items()) for rows in parts)))
+    withheld = sum(rows.withheld for rows in parts)
+    return Rows(parts[0].table, whole, numbers[order], parts[0].file, issues, withheld, cells)
 
 
 def cells_of(study: Study, name: str, column: str) -> set[str]:
@@ -111,7 +137,7 @@ def cells_of(study: Study, name: str, column: str) -> set[str]:
     table, found = study.dictionary[name], set[str]()
     for source in study.tables.get(name, ()):
         path = source.path(study.folder)
-        file = source.file or path.name
+        file = source.label(path)
         for block in blocks(path, source, file, header(path, source, file), BLOCK_ROWS):
             for leaf in source.leaves:
                 columns, numbers = _mine(leaf, block)
@@ -168,13 +194,14 @@ def _checked(
     table: Table,
     source: Source,
     columns: Mapping[str, pa.Array],
-    flaws: list[Flaw],
+    refused: list[Flaw],
     blank: np.ndarray,
     numbers: np.ndarray,
     file: str,
 ) -> tuple[Rows, Counter[Conversion]]:
     issues: list[Issue] = []
     counts: Counter[Conversion] = Counter()
+    flaws: list[Flaw] = []
     ours: dict[str, pa.StringArray] = {}
     for name, column in table.columns.items():
         ours[name], wrong = settle(column, columns[name], source)
@@ -189,16 +216,18 @@ def _checked(
         ours, wrong, counts = assess(study, source, ours)
         flaws += wrong
         issues = [
-            Issue("warning", "value", f"{source.said('upper_limit')}{text}", file, int(numbers[row]), "upper_limit")
+            Issue("warning", "value", text, file, int(numbers[row]), "upper_limit")
             for row, text in useless_limits(ours["upper_limit"])
         ]
+    told = {flaw[:2] for flaw in refused}
+    flaws = [*refused, *(flaw for flaw in flaws if flaw[:2] not in told)]
     batch = pa.RecordBatch.from_arrays(list(ours.values()), names=list(ours))
     if not flaws and not blank.any():
         return Rows(table.name, batch, numbers, file, issues), counts
     bad = np.zeros(len(numbers), dtype=bool)
     bad[[row for row, *_ in flaws]] = True
     issues += [
-        Issue("error", code, f"{source.said(name)}{text}", file, int(numbers[row]), name)
+        Issue("error", code, text, file, int(numbers[row]), name)
         for row, name, code, text in sorted(flaws, key=lambda flaw: flaw[0])
         if not blank[row]
     ]

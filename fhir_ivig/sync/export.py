@@ -142,7 +142,7 @@ class _Run:
         issues: list[Issue] = []
         whose = rows.table, rows.batch, rows.numbers, rows.file
         for mapping, written in self.bound.write(*whose, self.known, self.refused):
-            issues += written.issues
+            issues += map(rows.placed, written.issues)
             exported.resources[mapping.name] += written.count
             exported.without[mapping.name] += written.without
             self.hashes.setdefault(mapping.name, Numbers()).add(written.hashes)
@@ -152,7 +152,7 @@ class _Run:
                     file.write(buffer)
                 places = exported.places.setdefault(mapping.resource_type, Places())
                 places.add(mapping.name, rows.file, written.rows)
-        issues += self.bound.unmapped(*whose)
+        issues += map(rows.placed, self.bound.unmapped(*whose))
         exported.withheld[rows.table] += rows.withheld + len({issue.row for issue in issues})
         exported.log.add(dict.fromkeys([*rows.issues, *issues]))  # several mappings may say the same of a row
 

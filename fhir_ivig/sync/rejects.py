@@ -36,7 +36,7 @@ def write_rejects(study: Study, issues: Iterable[Issue], out: Path) -> int:
     said: list[tuple[str, ...]] = []
     with whole_folder(out, [study.path]) as part:
         for table, source in _files(study):
-            file = source.file or source.path(study.folder).name
+            file = source.label(source.path(study.folder))
             if rows := wrong.pop(file, None):
                 batches, names, numbers = _rows(study, source, file, rows)
                 write_table(part / f"{table}.csv", batches, names)

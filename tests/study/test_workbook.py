@@ -1,0 +1,133 @@
+"""Workbooks as tables: cases, and files that are none or hostile."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from books import make_book
+from trial import MakeStudy
+
+from fhir_ivig.issue import Issue
+from fhir_ivig.study.tables import read_table
+
+CASES = yaml.safe_load((Path(__file__).parent / "cases" / "workbooks.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_case(case: dict[str, Any], make_study: MakeStudy, tmp_path: Path) -> None:
+    make_book(tmp_path / "book.xlsx", case["sheets"], **case.get("book", {}))
+    source = {"file": "book.xlsx", **case.get("source", {})}
+    parts = list(read_table(make_study(tables={case["table"]: source}), case["table"]))
+    rows = ["|".join(cell or "" for cell in row.values()) for part in parts for row in part.batch.to_pylist()]
+    assert rows == case.get("rows", [])
+    issues = [issue for part in parts for issue in part.issues]
+    wanted = case.get("issues", [])
+    assert len(issues) == len(wanted), issues
+    for issue, each in zip(issues, wanted, strict=True):
+        assert issue.file == (f"[book.xlsx]{source['sheet']}" if "sheet" in source else "book.xlsx")
+        place = (each.get("severity", "error"), each["code"], each.get("row"), each.get("column"))
+        assert (issue.severity, issue.code, issue.row, issue.column) == place, issue
+        assert each["has"] in issue.text
+    if "numbers" in case:
+        assert [number for part in parts for number in part.numbers.tolist()] == case["numbers"]
+
+
+def issue_of(make_study: MakeStudy, file: str) -> Issue:
+    [rows] = read_table(make_study(tables={"subjects": {"file": file}}), "subjects")
+    [issue] = rows.issues
+    assert (issue.severity, issue.file) == ("fatal", file)
+    return issue
+
+
+def _password(path: Path) -> None:
+    path.write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(512))
+
+
+def _no_zip(path: Path) -> None:
+    path.write_bytes(b"subject\nS01\n")
+
+
+def _other_zip(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("a.txt", "a")
+
+
+def _bomb(path: Path) -> None:
+    make_book(path, {"who": [["subject"]]})
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("xl/media/a.bin", bytes(1 << 26))
+
+
+def _entities(path: Path) -> None:
+    make_book(path, {"who": [["subject"], ["S01"]]})
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    sheet = parts["xl/worksheets/sheet1.xml"].removeprefix(b"<?xml version='1.0' encoding='UTF-8'?>")
+    entity = b'<!DOCTYPE w [<!ENTITY a "b">]>'
+    parts["xl/worksheets/sheet1.xml"] = entity + sheet
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, content in parts.items():
+            packed.writestr(name, content)
+
+
+def _cut(path: Path) -> None:
+    make_book(path, {"who": [["subject"], ["S01"]]})
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "says"),
+    [
+        (_password, "not-supported", "has a password"),
+        (_no_zip, "structure", "no workbook"),
+        (_other_zip, "structure", "damaged"),
+        (_bomb, "security", "packed suspiciously tightly"),
+        (_entities, "structure", "damaged"),
+        (_cut, "structure", "damaged"),
+    ],
+)
+def test_what_is_no_workbook(
+    make: Callable[[Path], None], code: str, says: str, make_study: MakeStudy, tmp_path: Path
+) -> None:
+    make(tmp_path / "book.xlsx")
+    issue = issue_of(make_study, "book.xlsx")
+    assert (issue.code, says in issue.text) == (code, True), issue
+
+
+def test_too_large(make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_book(tmp_path / "book.xlsx", {"who": [["subject"], ["S01"]]})
+    monkeypatch.setattr("fhir_ivig.study.workbook.LARGEST", 1000)
+    assert "more than" in issue_of(make_study, "book.xlsx").text
+
+
+def test_other_kinds(make_study: MakeStudy, tmp_path: Path) -> None:
+    (tmp_path / "book.xlsb").write_bytes(b"PK")
+    assert "save it as .xlsx" in issue_of(make_study, "book.xlsb").text
+
+
+def test_macros_are_not_run(make_study: MakeStudy, tmp_path: Path) -> None:
+    make_book(tmp_path / "book.xlsm", {"who": [["subject"], ["S01"]]})
+    with zipfile.ZipFile(tmp_path / "book.xlsm", "a") as packed:
+        packed.writestr("xl/vbaProject.bin", b"\0" * 100)
+    [rows] = read_table(make_study(tables={"subjects": {"file": "book.xlsm"}}), "subjects")
+    assert rows.batch["subject"].to_pylist() == ["S01"]
+
+
+def test_without_the_extra(make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_book(tmp_path / "book.xlsx", {"who": [["subject"], ["S01"]]})
+    monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
+    assert 'pip install "fhir-ivig[excel]"' in issue_of(make_study, "book.xlsx").text
+
+
+def test_many_rows(make_study: MakeStudy, tmp_path: Path) -> None:
+    make_book(tmp_path / "book.xlsx", {"who": [["subject"], *([f"S{row}"] for row in range(2, 20_002))]})
+    numbers: list[int] = []
+    for rows in read_table(make_study(tables={"subjects": {"file": "book.xlsx"}}), "subjects", 3000):
+        assert [f"S{number}" for number in rows.numbers] == rows.batch["subject"].to_pylist()
+        numbers += rows.numbers.tolist()
+    assert numbers == list(range(2, 20_002))
