@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 
 from fhir_ivig.endpoints.definition import Population
+from fhir_ivig.endpoints.infusions import first_infusions
 from fhir_ivig.endpoints.quantities import Days, days, decimal
+from fhir_ivig.endpoints.result import named
 from fhir_ivig.endpoints.tables import Row, Tables, by_subject
 from fhir_ivig.issue import Issue
 
@@ -26,11 +29,13 @@ class Dose:
 
 @dataclass(slots=True)
 class Doses:
-    """The doses of each subject by time, or the reason why they cannot be used."""
+    """The doses of each subject by time, or the reason why they cannot be used; `starts` has the day of the first
+    infusion where it was asked for."""
 
     doses: dict[str, list[Dose]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
+    starts: dict[str, date] = field(default_factory=dict)
 
 
 def doses(tables: Tables, population: Population, medication: str, unit: str) -> Doses:
@@ -53,6 +58,26 @@ def doses(tables: Tables, population: Population, medication: str, unit: str) ->
         else:
             found.doses[subject] = sorted(good, key=lambda dose: dose.start)
     return found
+
+
+def treated(tables: Tables, population: Population, medication: str, unit: str) -> Doses:
+    """The doses of a medication of those whose first infusion given is known to the day; all others have a reason."""
+    first = first_infusions(tables, population.subjects)
+    found = doses(tables, population, medication, unit)
+    known = {subject: day for subject in sorted(found.doses) if (day := first.day(subject))}
+    vague = dict.fromkeys(found.doses.keys() - known.keys(), "the first infusion is not known to the day")
+    return Doses(
+        {subject: found.doses[subject] for subject in known},
+        vague | found.reasons | first.reasons,
+        first.issues + found.issues,
+        known,
+    )
+
+
+def assumed(stopped: Collection[str]) -> tuple[str, ...]:
+    """The warning that names of whom `in_force` assumed a dose of 0."""
+    said = f"No dose on record after an earlier one ended, taken as 0: {named(stopped)}."
+    return (said,) if stopped else ()
 
 
 def in_force(every: list[Dose], day: date) -> tuple[Decimal | None, str]:

@@ -9,10 +9,9 @@ from decimal import Decimal
 
 from fhir_ivig.endpoints.definition import Population, Visit
 from fhir_ivig.endpoints.inference import paired_t
-from fhir_ivig.endpoints.infusions import first_infusions
-from fhir_ivig.endpoints.medications import doses, in_force
+from fhir_ivig.endpoints.medications import assumed, in_force, treated
 from fhir_ivig.endpoints.quantities import average
-from fhir_ivig.endpoints.result import NotEvaluableError, Result, left_out, named
+from fhir_ivig.endpoints.result import NotEvaluableError, Result, left_out
 from fhir_ivig.endpoints.tables import Tables, references
 from fhir_ivig.issue import Issue
 
@@ -29,18 +28,11 @@ def dose_reduction(
     for visit in (from_, to):
         if visit.day is None:
             raise NotEvaluableError(f"visit {visit.name} has no target day")
-    first = first_infusions(tables, population.subjects)
-    found = doses(tables, population, medication, unit)
-    yield from first.issues
+    found = treated(tables, population, medication, unit)
     yield from found.issues
-    reasons = found.reasons | first.reasons
-    stopped: list[str] = []
+    reasons, stopped = found.reasons, list[str]()
     pairs: dict[str, tuple[Decimal, Decimal]] = {}
-    for subject in sorted(population.subjects - reasons.keys()):
-        start = first.day(subject)
-        if start is None:
-            reasons[subject] = "the first infusion is not known to the day"
-            continue
+    for subject, start in found.starts.items():
         amounts = []
         for visit in (from_, to):
             amount, why = in_force(found.doses[subject], start + timedelta(visit.day or 0))
@@ -51,9 +43,7 @@ def dose_reduction(
             amounts.append(amount)
         else:
             pairs[subject] = (amounts[0], amounts[1])
-    said = left_out(reasons)
-    if stopped:
-        said += (f"No dose on record after an earlier one ended, taken as 0: {named(stopped)}.",)
+    said = left_out(reasons) + assumed(stopped)
     rows = [dose.row for subject in pairs for dose in found.doses[subject]]
     reduction = paired_t([before - after for before, after in pairs.values()], "mean_reduction")
     for result in [

@@ -9,8 +9,7 @@ from decimal import Decimal
 
 from fhir_ivig.endpoints.definition import Population, Visit
 from fhir_ivig.endpoints.inference import paired_t, proportion
-from fhir_ivig.endpoints.infusions import first_infusions
-from fhir_ivig.endpoints.medications import Dose, doses, in_force
+from fhir_ivig.endpoints.medications import Dose, assumed, in_force, treated
 from fhir_ivig.endpoints.quantities import average
 from fhir_ivig.endpoints.result import NotEvaluableError, Result, left_out, named
 from fhir_ivig.endpoints.tables import Row, Tables, references
@@ -59,23 +58,16 @@ def steroid_sparing(
     """
     if from_.day is None or to.day is None or from_.day >= to.day:
         raise NotEvaluableError(f"{from_.name} and {to.name} need target days, the second after the first")
-    first = first_infusions(tables, population.subjects)
-    found = doses(tables, population, medication, unit)
-    yield from first.issues
+    found = treated(tables, population, medication, unit)
     yield from found.issues
-    reasons = found.reasons | first.reasons
-    spells: dict[str, _Spell] = {}
-    for subject in sorted(population.subjects - reasons.keys()):
-        start = first.day(subject)
-        spell = _spell(found.doses[subject], start, from_.day, to.day) if start else None
+    reasons, spells = found.reasons, dict[str, _Spell]()
+    for subject, start in found.starts.items():
+        spell = _spell(found.doses[subject], start, from_.day, to.day)
         if isinstance(spell, _Spell):
             spells[subject] = spell
         else:
-            reasons[subject] = spell or "the first infusion is not known to the day"
-    stopped = [subject for subject, spell in spells.items() if spell.stopped]
-    said = left_out(reasons)
-    if stopped:
-        said += (f"No dose on record after an earlier one ended, taken as 0: {named(stopped)}.",)
+            reasons[subject] = spell
+    said = left_out(reasons) + assumed([subject for subject, spell in spells.items() if spell.stopped])
     span = f"{from_.name} to {to.name}"
     sources = references(row for spell in spells.values() for row in spell.rows)
     for result in [*_means(spells, unit), *(_target(list(spells.values()), target) if target is not None else ())]:
