@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "fhir": CORE,
     "endpoints": CORE,
     "report": CORE | {"endpoints"},
-    "datasets": CORE | {"study"},
+    "datasets": CORE | {"study", "sync"},
     "sync": CORE | {"mapping", "study", "fhir"},
     "__init__": ALL,
     "library": ALL,

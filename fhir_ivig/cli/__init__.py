@@ -15,7 +15,7 @@ COMMANDS = {
     "check": "Check a study: its file, its mappings, its tables.",
     "explain": "Show what a mapping does: columns beside FHIRPaths, its search, an example.",
     "export": "Write a study's tables as FHIR files.",
-    "tabulate": "Read FHIR files into a study's tables.",
+    "tabulate": "Read FHIR files into a study's tables; tables for Excel, SAS and others.",
     "plan": "Show what a push would do, field by field; nothing is sent.",
     "push": "Send a study to a FHIR server or an NDJSON folder; twice is once.",
     "status": "Show what is known of earlier pushes to a target.",

@@ -15,6 +15,7 @@ import click
 
 from fhir_ivig.issue import Issue, IssueError, to_outcome
 
+NEED_PANDAS = {"statsmodels", "pyreadstat"}
 DONE, PARTIAL, NOTHING = 0, 1, 3
 SHOWN = 20  # Issues on the screen; all of them are in the output's issues.ndjson
 
@@ -85,12 +86,12 @@ def _fault(error: Exception) -> Issue:
 class _WithoutPandas:
     """Keeps pyarrow from importing pandas, which it does to look at values and which takes longer than a small study.
 
-    No command uses pandas but for statsmodels, which needs it; a program that has imported it already keeps it.
+    No command uses pandas but for what needs it (NEED_PANDAS); a program that has imported it already keeps it.
     """
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:
-        if name == "pandas" and "statsmodels" not in sys.modules:
+        if name == "pandas" and NEED_PANDAS.isdisjoint(sys.modules):
             raise ModuleNotFoundError("the command line does without pandas", name=name)
 
 

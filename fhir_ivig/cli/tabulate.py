@@ -18,13 +18,22 @@ from fhir_ivig.cli.show import (
     version_option,
 )
 
+FORMATS = ["csv", "parquet", "excel", "dataset-json", "dataset-ndjson", "xpt"]
+
 
 @click.command()
-@click.argument("fhir", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("fhir", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--study", required=True, type=click.Path(path_type=Path), help="The study.yaml, or its folder.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write, whole or not at all.")
 @version_option
-@click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="csv",
+    show_default=True,
+    help="One file a table; excel: one workbook, a sheet a table; xpt: SAS transport version 5.",
+)
 @click.option("--sort", is_flag=True, help="Order the rows by key (holds each table in memory).")
 @json_option
 def tabulate(
@@ -32,26 +41,37 @@ def tabulate(
     study: Path,
     out: Path,
     fhir_version: str | None,
-    form: Literal["csv", "parquet"],
+    form: str,
     sort: bool,
     as_json: bool,
 ) -> None:
     """Read FHIR files (NDJSON, Bundles, arrays, single resources, also gzipped; or folders of them) into tables.
+    Without FHIR files, the tables are the study's own.
 
-    Each table has, beside it, resources/TABLE with the resource behind each row. Resources in which something is
-    wrong give no row and an Issue in OUT/issues.ndjson; the exit code is then 1.
+    Each table has, beside it, resources/TABLE with the resource behind each row. Resources and rows in which
+    something is wrong give no row and an Issue in OUT/issues.ndjson; the exit code is then 1.
 
     \b
-    Example:
+    Examples:
       fhir-ivig tabulate fhir/ more.json.gz --study study.yaml --out tables
+      fhir-ivig tabulate --study study.yaml --out sas --format xpt
     """
+    if not fhir and (fhir_version or sort):
+        raise click.UsageError("--fhir-version and --sort are for FHIR files: name some, or leave the options out.")
     with command(as_json):
+        from fhir_ivig.datasets.output import converted, write_own
         from fhir_ivig.study.study import Study
         from fhir_ivig.sync.tabulate import tabulate as run
 
-        progress = Progress()
         loaded = Study.load(study_file(study))
-        found = run(fhir, loaded, out, version=fhir_version, form=form, sort=sort, progress=progress)
+        if not fhir:
+            own = write_own(loaded, out, form)
+            show_issues(own.log.first, sum(own.log.counts.values()))
+            finish(own.complete, f"{out}: {counted(own.rows.items())}.", own.as_dict(), as_json)
+        progress = Progress()
+        kept: Literal["csv", "parquet"] = "parquet" if form == "parquet" else "csv"
+        convert = None if form == kept else converted(loaded, form)
+        found = run(fhir, loaded, out, version=fhir_version, form=kept, sort=sort, convert=convert, progress=progress)
         progress.end()
         show_issues(found.log.first, sum(found.log.counts.values()))
         said = f"{out}: {counted(found.rows.items())} from {found.resources} resources; "

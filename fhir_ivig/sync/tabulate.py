@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 22
 Form = Literal["csv", "parquet"]
+Convert = Callable[[Path], Iterable[Issue]]
 
 
 @dataclass(slots=True)
@@ -70,6 +71,7 @@ def tabulate(
     version: str | None = None,
     form: Form = "csv",
     sort: bool = False,
+    convert: Convert | None = None,
     progress: Progress | None = None,
 ) -> Tabulated:
     """Read FHIR files and folders (see `fhir.files.read_blocks`) into the study's tables, in the folder `out`.
@@ -77,11 +79,12 @@ def tabulate(
     Resources that no mapping claims, or in which something is wrong, give no row and an Issue (all in
     `issues.ndjson`). Rows are in the order of the resources; with `sort` by key, visits and measures as in study.yaml
     (then each table is held in memory). Assessments without a visit get it from their day, where one window holds it.
+    `convert` is given the folder with the finished tables, to make what it will of them, and gives Issues.
     IssueError if there is not one resource; then `out` is as it was.
     """
-    read = [Path(path) for path in paths]
+    read, bound = [Path(path) for path in paths], bind(study, version)
     with whole_folder(out, [*read, study.path]) as part:
-        found = tabulate_into(part, read, study, bind(study, version), form=form, sort=sort, progress=progress)
+        found = tabulate_into(part, read, study, bound, form=form, sort=sort, convert=convert, progress=progress)
         if not found.resources:
             raise IssueError(*found.log.first)
     return found
@@ -98,6 +101,7 @@ def tabulate_into(
     issues: Iterable[Issue] = (),
     told: Iterable[Told] = (),
     base: str | None = None,
+    convert: Convert | None = None,
     progress: Progress | None = None,
 ) -> Tabulated:
     """As `tabulate`, into a folder that is there; `issues` of what was done before are part of the result.
@@ -117,6 +121,8 @@ def tabulate_into(
         run = _Run(bound, gathering, tabulated, references, progress)
         run.all(paths)
         tabulated.log.add(gathering.finish())
+        if convert and tabulated.resources:
+            tabulated.log.add(convert(folder))
         tabulated.rows = gathering.rows
         manifest = {"study": study.study, "fhirVersion": bound.mappings.version, **tabulated.as_dict()}
         (folder / MARKER).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")

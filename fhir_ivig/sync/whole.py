@@ -20,7 +20,7 @@ from fhir_ivig.sync.lease import lease
 MARKER = "manifest.json"  # what tells a folder of ours, which may be replaced, from anybody's
 _PASSING, _LEASE = "fhir-ivig-", "lease"
 _BEGUN = 60  # seconds after which a run has its lease
-_OURS = re.compile(r"manifest\.json|study\.yaml|fhir|resources|.*\.(ndjson|csv|parquet|svg|png)|bundle-\d+\.json")
+_OURS = re.compile(r"study\.yaml|fhir|resources|.*\.(json|ndjson|csv|parquet|xlsx|xpt|svg|png)")
 
 
 @contextmanager

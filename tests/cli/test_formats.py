@@ -1,0 +1,58 @@
+"""`tabulate --format`: every kind of file, from FHIR and from the study's own tables."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from done import Done
+
+from fhir_ivig.cli.tabulate import FORMATS
+from fhir_ivig.datasets.output import KINDS
+
+Typed = Callable[..., Done]
+
+
+def test_every_kind_may_be_asked_for() -> None:
+    assert set(KINDS) == set(FORMATS)
+
+
+@pytest.mark.parametrize("kind", ["excel", "xpt"])
+def test_the_studys_own_tables(shell: Typed, sample: Path, tmp_path: Path, kind: str) -> None:
+    done = shell("tabulate", "--study", sample, "--out", tmp_path / "out", "--format", kind, "--json")
+    assert done.code == 0
+    assert (done.json["format"], done.json["rows"]["assessments"]) == (kind, 335)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_tables_from_fhir(typed: Typed, sample: Path, exported: Path, tmp_path: Path, kind: str) -> None:
+    done = typed("tabulate", exported, "--study", sample, "--out", tmp_path / "out", "--format", kind, "--json")
+    assert done.code == 0
+    assert done.json["rows"]["assessments"] == 335
+    endings = {path.suffix for path in (tmp_path / "out").iterdir()} - {".json", ".ndjson", ""}
+    assert endings == {"excel": {".xlsx"}, "dataset-json": set(), "dataset-ndjson": set()}.get(kind, {f".{kind}"})
+
+
+@pytest.mark.parametrize("option", [["--sort"], ["--fhir-version", "R5"]])
+def test_what_is_for_fhir_is_wrong_use_without(typed: Typed, sample: Path, tmp_path: Path, option: list[str]) -> None:
+    done = typed("tabulate", "--study", sample, "--out", tmp_path / "out", *option)
+    assert done.code == 2
+    assert "are for FHIR files" in done.stderr
+
+
+def test_a_cell_that_does_not_fit_is_named(typed: Typed, sample: Path, tmp_path: Path) -> None:
+    study = shutil.copytree(sample, tmp_path / "study")
+    with (study / "adverse_events.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[0]["term"] = "筋痛"
+    with (study / "adverse_events.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    done = typed("tabulate", "--study", study, "--out", tmp_path / "out", "--format", "xpt")
+    assert done.code == 1
+    assert "adverse_events.xpt:2, column term" in done.stderr
+    assert typed("tabulate", "--study", study, "--out", tmp_path / "out", "--format", "excel").code == 0
