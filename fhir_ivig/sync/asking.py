@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from threading import Event, Lock
 
 import msgspec
@@ -40,7 +40,7 @@ class Asking:
     ) -> None:
         self.store, self.portions, self.on_progress = store, portions, on_progress
         self.totals = self.counts = self.proves = isinstance(store, Client)
-        self.mixed: set[str] = set()  # types of which the cohort has others than those of our codes
+        self.unmixed: set[str] = set()  # types of which the cohort has nothing but what is of our codes
         self.lost = Event()  # there is no server any more
         self.stopped = Event()  # nobody waits any more
         self._received: Counter[str] = Counter()
@@ -103,20 +103,22 @@ class Asking:
                 self._received[kind] += more
                 self.on_progress(kind, self._received[kind])
 
+    def note_unmixed(self, kind: str, searches: Iterable[Parameters]) -> None:
+        """Notes if what these searches ask for by code is all that there is of the type, as counts tell. Its codes
+        are then looked at here: joining them with subjects costs some servers far more than all the rest."""
+        others = ({**named, "code:not": named["code"]} for named in searches)
+        if self.proves and all(self._hint(kind, _plain(each)) == 0 for each in others):
+            self.unmixed.add(kind)
+
     def _without_codes(self, kind: str, parameters: Parameters) -> tuple[Parameters, Test | None]:
-        """The search without its codes and a test for these, where the cohort's subjects have nothing else than what
-        is of them; else as it is. Joining codes with subjects costs some servers far more than all the rest."""
-        plain = {name: value for name, value in parameters.items() if name != "code"}
-        if not self.proves or len(plain) == len(parameters) or len(plain) < 2 or kind in self.mixed:
+        """The search without its codes and a test for these, where that finds the same; else as it is."""
+        if kind not in self.unmixed or "code" not in parameters:
             return parameters, None
-        if self._hint(kind, {**plain, "code:not": parameters["code"]}) == 0:
-            return plain, selector({"code": parameters["code"]})
-        self.mixed.add(kind)
-        return parameters, None
+        return _plain(parameters), selector({"code": parameters["code"]})
 
     def how_many(self, kind: str, parameters: Parameters) -> int | None:
         """About how many a search will find: how many it finds without its codes, which costs less."""
-        return self._hint(kind, {name: value for name, value in parameters.items() if name != "code"})
+        return self._hint(kind, _plain(parameters))
 
     def _hint(self, kind: str, parameters: Parameters) -> int | None:
         """A count that only serves to ask well, and proves nothing; None where there is none.
@@ -166,6 +168,10 @@ class Asking:
         if total is None:
             self.counts = False
         return total
+
+
+def _plain(parameters: Parameters) -> Parameters:
+    return {name: value for name, value in parameters.items() if name != "code"}
 
 
 class _Taking:

@@ -22,6 +22,7 @@ from fhir_ivig.sync.whole import whole_folder
 __all__ = ["Known", "Pulled", "Search", "pull"]
 
 PATIENTS, FEWEST, MOST = 50, 5, 200  # a search: if nothing is known, and as few or many as fill a page
+FILL = 75  # percent: some have more than others, and a second page of few costs as much as a first
 
 
 def pull(
@@ -129,18 +130,23 @@ class _Run:
                 raise
 
     def size(self, search: Search) -> int:
-        """How many Patients to ask for at a time: over several connections so many that their resources fill about a
+        """How many Patients to ask for at a time: over several connections so many that their resources about fill a
         page, which a count of all of them tells. Long rows of pages are slow where each is searched for anew."""
         patients = list(search.values or self.pulled.patients)
         many = max(len(patients), 1)
         if not isinstance(self.store, Client):
             return many  # a folder is read as a whole
+        most = PATIENTS if self.store.habits.search_by_get else MOST
+        if search.subjects and "code" in search.parameters:
+            groups = (search.of(patients[start : start + most]) for start in range(0, many, most))
+            self.asking.note_unmixed(search.resource_type, groups)
         spread = min(PATIENTS, -(-many // self.connections))
         if self.connections == 1 or self.known or not search.subjects or self.store.habits.search_by_get:
             return spread
         some = patients[:MOST]
         count = self.asking.how_many(search.resource_type, search.of(some))
-        return spread if count is None else min(MOST, max(FEWEST, self.server.page * len(some) // max(count, 1)))
+        fill = self.server.page * FILL * len(some) // (100 * max(count or 0, 1))
+        return spread if count is None else min(MOST, max(FEWEST, fill))
 
     def grouped(self, search: Search, size: int) -> Grouped:
         self.place += 1
