@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import astuple
 from hashlib import blake2b
 from pathlib import Path
@@ -66,42 +66,19 @@ def pull_study(
     earlier complete cohort: it becomes `OUT.incomplete` (`Tabulated.out`). IssueError if nothing at all came; then
     `out` is as it was.
     """
-    bound, store, export = bind(study, version), open_source(source, token), None
+    bound, store = bind(study, version), open_source(source, token)
     read = [study.path, *([store.path] if isinstance(store, Folder) else [])]
-    portions = None
-    with ExitStack() as stack, whole_folder(out, read, keep_complete=True) as part:
+    with whole_folder(out, read, keep_complete=True) as part, ExitStack() as stack:
         settings = None if isinstance(source, Client) else server_settings(source)
         server = ask_server(store, bound.mappings.version, settings)
         linked = _link(store, study, bound, subjects, mrns, links)
         asked = searches(
             bound, subjects=subjects, patients=linked.patients, only_patients=mrns is not None, codes=codes
         )
-        known, issues = None, linked.issues
-        if since_last and isinstance(store, Client):
-            known, why = known_from(out, store, asked)
-            issues += why
-        if bulk and isinstance(store, Client):
-            export = Export(store, bulk, out.resolve().with_name(f"{out.name}.bulk"), progress)
-            pulled = pull_bulk(
-                export, asked, part / "fhir", server, earlier=out / "fhir", known=known, on_progress=progress
-            )
-        else:
-            if isinstance(store, Client):
-                portions = stack.enter_context(kept(out.resolve().with_name(f"{out.name}.pull")))
-                portions.begin(_same(store, bound, server, asked, known), server.time)
-            pulled = pull(
-                store,
-                asked,
-                part / "fhir",
-                filter_here=True,
-                known=known,
-                server=server,
-                portions=portions,
-                on_progress=progress,
-            )
-        if portions:
-            issues += portions.issues
-            issues += _kept_on(portions, pulled)
+        known, why = known_from(out, store, asked) if since_last and isinstance(store, Client) else (None, [])
+        fetching = _fetched(store, asked, bound, server, known, bulk, out.resolve(), part / "fhir", progress)
+        pulled, said = stack.enter_context(fetching)
+        issues = [*linked.issues, *why, *said]
         if not pulled.received:
             raise IssueError(*issues, *pulled.issues)
         issues += pulled.issues
@@ -121,11 +98,48 @@ def pull_study(
             progress=progress,
         )
         _finish(study, out, part, found, pulled.complete)
-        if portions and not pulled.broken_off:
-            portions.finish()  # before `out` is there: whoever is killed in between pulls anew, and gets nothing old
-    if export:
-        export.forget()
     return found
+
+
+@contextmanager
+def _fetched(
+    store: Client | Folder,
+    asked: list[Search],
+    bound: Bound,
+    server: Server,
+    known: Known | None,
+    bulk: Bulk | None,
+    out: Path,
+    fhir: Path,
+    progress: Callable[..., None] | None,
+) -> Iterator[tuple[Pulled, list[Issue]]]:
+    """What is found, in the folder `fhir`, and what is to be said of it.
+
+    What is kept beside `out` on the way goes when the block has ended well, before `out` is there: whoever is killed
+    in between pulls anew, and gets nothing old.
+    """
+    if not isinstance(store, Client):
+        yield pull(store, asked, fhir, filter_here=True, server=server, on_progress=progress), []
+    elif bulk:
+        export = Export(store, bulk, out.with_name(f"{out.name}.bulk"), progress)
+        yield pull_bulk(export, asked, fhir, server, earlier=out / "fhir", known=known, on_progress=progress), []
+        export.forget()
+    else:
+        with kept(out.with_name(f"{out.name}.pull")) as portions:
+            portions.begin(_same(store, bound, server, asked, known), server.time)
+            pulled = pull(
+                store,
+                asked,
+                fhir,
+                filter_here=True,
+                known=known,
+                server=server,
+                portions=portions,
+                on_progress=progress,
+            )
+            yield pulled, [*portions.issues, *_kept_on(portions, pulled)]
+            if not pulled.broken_off:
+                portions.finish()
 
 
 def _same(

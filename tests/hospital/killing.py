@@ -39,6 +39,20 @@ def ended(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
+def counting(moment: int, then: Callable[[], object]) -> Callable[[], None]:
+    """What is to be called at each moment, by any thread: at the n-th it does something."""
+    left, lock = moment, threading.Lock()
+
+    def pass_moment() -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+            if left == 0:
+                then()
+
+    return pass_moment
+
+
 def push_at(moment: int, then: Callable[[], object], study: Study, url: str, **options: Any) -> PushedStudy:
     """A push in small batches that does something at its n-th moment; only for a process of its own, which it leaves
     altered.
@@ -48,15 +62,7 @@ def push_at(moment: int, then: Callable[[], object], study: Study, url: str, **o
     many batches are under way at once as the server's preset says. A server.yaml of the study that says a strategy
     keeps it.
     """
-    left, lock, sending = moment, threading.Lock(), threading.local()
-
-    def pass_moment() -> None:
-        nonlocal left
-        with lock:
-            left -= 1
-            if left == 0:
-                then()
-
+    pass_moment, sending = counting(moment, then), threading.local()
     write, transact, answer = Journal.write, Client.transact, HTTPConnection.getresponse
 
     def noted(journal: Journal, entries: Any) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import ended, forked
+from killing import counting, ended, forked
 from sent_study import own_study, tables
 
 from fhir_ivig.fhir.transport import Transport
@@ -47,7 +46,7 @@ def pull_at(moment: int, then: Callable[[], object], study: Study, out: Path) ->
 
     The moments: before and after each request, each file that is put in its place or taken away, and the tables.
     """
-    left, lock = moment, threading.Lock()
+    pass_moment = counting(moment, then)
 
     def around(owner: Any, name: str) -> None:
         done = getattr(owner, name)
@@ -59,13 +58,6 @@ def pull_at(moment: int, then: Callable[[], object], study: Study, out: Path) ->
             return found
 
         setattr(owner, name, moments)
-
-    def pass_moment() -> None:
-        nonlocal left
-        with lock:
-            left -= 1
-            if left == 0:
-                then()
 
     for owner, name in (
         (Transport, "ask"), (Path, "replace"), (Path, "rename"), (Path, "unlink"), (Portions, "finish"),
