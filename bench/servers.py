@@ -1,12 +1,13 @@
 """Measure push and pull against a bare HTTP client on real servers: `make bench-servers` (slow, on an idle machine).
 
 A bare client sends the same bundles over as many connections to the same server in the same run, and reads the same
-resources back by paging; it looks nothing up, reads nothing back, and keeps no journal. Both take turns, each time
-with resources of their own. The data are synthetic.
+resources back by paging into files; it looks nothing up, proves nothing, makes no tables and keeps no journal. Both
+take turns, each time with resources of their own. The data are synthetic.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -35,8 +36,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from servers.processes import hapi, sekmet
 
 SUBJECTS = 100
-PAGE = 500  # resources, as pull asks these servers for
-ROWS = 10_000  # each time: twice by us, twice by the bare client
+TYPES = ("Patient", "Condition", "Observation")
+PAGE = 1000  # resources, as pull asks these servers for
+ROWS = 20_000  # each time: twice by us, twice by the bare client
 FEW, MANY = 20_000, 100_000  # for the memory
 SERVERS: dict[str, Callable[[], AbstractContextManager[str]]] = {"sekmet": sekmet, "hapi": lambda: hapi("R4")}
 
@@ -68,8 +70,7 @@ def measure(folder: Path, server: str) -> dict[str, Figure]:
     """Push and pull by turns: bare, ours, ours, bare; the bare client as push treats this server."""
     store = open_target(server)
     assert isinstance(store, Server)
-    bare, ours, reading, again = 0.0, 0.0, 0.0, 0.0
-    bare_reading = 0.0
+    bare, ours, reading, again, bare_reading = 0.0, 0.0, 0.0, 0.0, 0.0
     for number, who in enumerate(("bare", "ours", "ours", "bare")):
         one = study(folder, f"{who}{number}")
         if who == "bare":
@@ -78,7 +79,8 @@ def measure(folder: Path, server: str) -> dict[str, Figure]:
             bundles = list(make_bundles(files, store))
             bare += timed(lambda bundles=bundles: send(server, bundles, store.connections))
             use = store.client.transport.pace.limit
-            bare_reading += timed(lambda files=files, use=use: read(server, files, use))
+            kept = folder / f"read{number}"
+            bare_reading += timed(lambda files=files, kept=kept, use=use: read(server, files, kept, use))
         else:
             ours += timed(lambda one=one: whole(push_study(one, server)))
             again += timed(lambda one=one: whole(push_study(one, server)))
@@ -130,7 +132,7 @@ def whole(result: PushedStudy | Tabulated) -> None:
 
 def make_bundles(files: Path, store: Server) -> Iterator[tuple[str, bytes]]:
     """The bundles that push sends, in the order of their references: (type, bundle)."""
-    for kind in ("ResearchStudy", "Patient", "ResearchSubject", "Condition", "Observation"):
+    for kind in ("ResearchStudy", *TYPES):
         lines = [line for block in read_blocks(sorted(files.glob(f"{kind}.ndjson"))) for line in block.lines]
         for start in range(0, len(lines), store.entries):
             puts = [Put(head(line).ref, line) for line in lines[start : start + store.entries]]
@@ -152,27 +154,39 @@ def send(server: str, bundles: list[tuple[str, bytes]], connections: int) -> Non
             list(pool.map(post, [bundle for each, bundle in bundles if each == kind]))
 
 
-def read(server: str, files: Path, connections: int) -> None:
-    """The study's Observations, page after page, of so many Patients at a time as fill about a page."""
+def read(server: str, files: Path, out: Path, connections: int) -> None:
+    """The resources, page after page, into a file for each search: Observations of so many Patients at a time as fill
+    about a page."""
     own = local()
-    patients = [head(line).ref for block in read_blocks([files / "Patient.ndjson"]) for line in block.lines]
+    lines = {
+        kind: [line for block in read_blocks([files / f"{kind}.ndjson"]) for line in block.lines] for kind in TYPES
+    }
+    patients = [head(line).ref for line in lines["Patient"]]
     size = max(1, PAGE * SUBJECTS // ROWS)
+    groups = [patients[start : start + size] for start in range(0, len(patients), size)]
+    out.mkdir()
 
-    def pages(start: int) -> int:
+    def pages(kind: str, form: dict[str, str], name: str) -> int:
         own.session = getattr(own, "session", None) or requests.Session()
-        form = {"subject": ",".join(patients[start : start + size]), "_count": str(PAGE)}
-        page, found = own.session.post(f"{server}/Observation/_search", data=form).json(), 0
-        while True:
-            found += len(page.get("entry", []))
-            following = [link["url"] for link in page["link"] if link["relation"] == "next"]
-            if not following:
-                return found
-            page = own.session.get(following[0]).json()
+        page, found = own.session.post(f"{server}/{kind}/_search", data={**form, "_count": str(PAGE)}).json(), 0
+        with (out / name).open("w") as file:
+            while True:
+                file.writelines(json.dumps(entry["resource"]) + "\n" for entry in page.get("entry", []))
+                found += len(page.get("entry", []))
+                following = [link["url"] for link in page["link"] if link["relation"] == "next"]
+                if not following:
+                    return found
+                page = own.session.get(following[0]).json()
 
+    asked = [
+        ("Patient", {"_id": ",".join(ref.partition("/")[2] for ref in patients)}, "Patient"),
+        ("Condition", {"subject": ",".join(patients)}, "Condition"),
+    ]
+    asked += [("Observation", {"subject": ",".join(group)}, f"Observation{n}") for n, group in enumerate(groups)]
     with ThreadPoolExecutor(connections) as pool:
-        found = sum(pool.map(pages, range(0, len(patients), size)))
-    if found != ROWS:
-        raise SystemExit(f"{found} of {ROWS}")
+        found = sum(pool.map(lambda each: pages(*each), asked))
+    if found != (expected := sum(len(lines[kind]) for kind in TYPES)):
+        raise SystemExit(f"{found} of {expected}")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ class Asking:
         """Notes if what these searches ask for by code is all that there is of the type, as counts tell. Its codes
         are then looked at here: joining them with subjects costs some servers far more than all the rest."""
         others = ({**named, "code:not": named["code"]} for named in searches)
-        if self.proves and all(self._hint(kind, _plain(each)) == 0 for each in others):
+        if self.proves and all(self._counted(kind, _plain(each)) == 0 for each in others):
             self.unmixed.add(kind)
 
     def _without_codes(self, kind: str, parameters: Parameters) -> tuple[Parameters, Test | None]:
@@ -118,10 +118,10 @@ class Asking:
 
     def how_many(self, kind: str, parameters: Parameters) -> int | None:
         """About how many a search will find: how many it finds without its codes, which costs less."""
-        return self._hint(kind, _plain(parameters))
+        return self._counted(kind, _plain(parameters))
 
-    def _hint(self, kind: str, parameters: Parameters) -> int | None:
-        """A count that only serves to ask well, and proves nothing; None where there is none.
+    def _counted(self, kind: str, parameters: Parameters) -> int | None:
+        """How many a search would find; None where the server does not say.
 
         It is kept, so that a pull that goes on asks for the same groups.
         """

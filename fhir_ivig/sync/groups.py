@@ -31,8 +31,8 @@ class Got:
 
 
 class Grouped:
-    """A pull's `place`th search, and its groups of at most `size` Patients or values each; of Patients known before,
-    what changed."""
+    """A pull's `place`th search, and its groups of at most `size` Patients or values each (none if it is 0); of
+    Patients known before, what changed."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Grouped:
         self.asking, self.place, self.filter_here = asking, place, filter_here
         self.search = replace(search, parameters={"_count": str(page), **search.parameters})
         self.everyone = search.values or patients
-        self.groups = list(self._groups(patients, known, size))
+        self.groups = list(self._groups(patients, known, size)) if size else []
         self._last = len(self.groups)  # further ones are wanted no more
         self._wide: Got | None = None
         self._lock = Lock()

@@ -118,7 +118,7 @@ class _Run:
         """Several searches over all connections at once, received in their order, whatever came first."""
         with ThreadPoolExecutor(self.connections) as pool:
             begun = []
-            for search, size in zip(searches, list(pool.map(self.size, searches)), strict=True):
+            for search, size in zip(searches, pool.map(self.size, searches), strict=True):
                 grouped = self.grouped(search, size)
                 begun.append((search, [pool.submit(grouped.got, number) for number in range(len(grouped.groups))]))
             try:
@@ -130,8 +130,11 @@ class _Run:
                 raise
 
     def size(self, search: Search) -> int:
-        """How many Patients to ask for at a time: over several connections so many that their resources about fill a
-        page, which a count of all of them tells. Long rows of pages are slow where each is searched for anew."""
+        """How many Patients to ask for at a time, 0 if the server counts nothing of the type.
+
+        Over several connections those that fill about a page: long rows of pages are slow where each is searched for
+        anew.
+        """
         patients = list(search.values or self.pulled.patients)
         many = max(len(patients), 1)
         if not isinstance(self.store, Client):
@@ -145,8 +148,11 @@ class _Run:
             return spread
         some = patients[:MOST]
         count = self.asking.how_many(search.resource_type, search.of(some))
-        fill = self.server.page * FILL * len(some) // (100 * max(count or 0, 1))
-        return spread if count is None else min(MOST, max(FEWEST, fill))
+        if count is None:
+            return spread
+        if not count and len(some) == many:
+            return 0
+        return min(MOST, max(FEWEST, self.server.page * FILL * len(some) // (100 * max(count, 1))))
 
     def grouped(self, search: Search, size: int) -> Grouped:
         self.place += 1

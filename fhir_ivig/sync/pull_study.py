@@ -251,4 +251,6 @@ def write_study(study: Study, out: Path, folder: Path, tables: list[str]) -> Non
     text["fhir_version"] = study.fhir_version
     if study.mappings:
         text["mappings"] = [os.path.relpath(mapping, out) for mapping in study.mappings]
-    (folder / "study.yaml").write_text(yaml.safe_dump(text, sort_keys=False, allow_unicode=True), "utf-8")
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the former is ten times faster, and not everywhere
+    written = yaml.dump(text, Dumper=dumper, sort_keys=False, allow_unicode=True)
+    (folder / "study.yaml").write_text(written, "utf-8")
