@@ -94,6 +94,16 @@ def test_many_of_one_day_are_one_mark_that_says_so() -> None:
     assert said.endswith("and 994 more")
 
 
+def test_of_thousands_of_days_only_some_are_marked_and_that_is_said() -> None:
+    figure = drawn(curve("IVIG", **{f"s{day:04}": (day, day % 2 == 0) for day in range(1, 5001)}))
+    shown = len(marks(figure, "circle", "mean-point")) + len(marks(figure, "line", "left"))
+    assert shown == 200
+    assert "At most 200 dots and ticks of an arm are drawn" in figure.note
+    assert len(figure.values.rows) == 5000
+    assert len(figure.drawing) < 400_000
+    assert "At most" not in drawn(IVIG, PLACEBO).note
+
+
 def test_the_trials_curve_is_the_endpoint_that_the_table_has(trial: Report) -> None:
     (figure,) = (figure for figure in trial.figures if figure.name.startswith("survival"))
     happened = [row[0] for row in figure.values.rows if row[3] == "yes"]

@@ -13,13 +13,14 @@ from fhir_ivig.endpoints.survival import Step, Time, kaplan_meier
 from fhir_ivig.report import words
 from fhir_ivig.report.figures import svg
 from fhir_ivig.report.figures.axes import day_axis, spread, value_axis
-from fhir_ivig.report.figures.figure import Figure, named
+from fhir_ivig.report.figures.figure import Figure, named, sample
 from fhir_ivig.report.figures.palette import BANDS, MEANS
 from fhir_ivig.report.figures.scale import Scale
 from fhir_ivig.report.sheet import Sheet
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 680, 110, 566, 30, 270
 NAMED = 6  # subjects of one day whom a mark names
+MARKS = 200  # of an arm
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ class Curve:
         """The estimate, from day 0 on."""
         start = Step(0, len(self.ended), 0, 1.0, None, None)
         return [start, *kaplan_meier([ended.time for ended in self.ended.values()])]
+
+    @cached_property
+    def ends(self) -> list[tuple[Time, dict[str, Ended]]]:
+        """Who ended alike, on each day first those without the event."""
+        return [(time, dict(some)) for time, some in groupby(self.ended.items(), lambda item: item[1].time)]
 
     def at(self, day: int) -> Step:
         """The estimate after that day."""
@@ -127,8 +133,7 @@ def _curve(curve: Curve, part: str, across: Scale, up: Scale) -> Iterator[str]:
     yield svg.polyline(
         _corners([(step.day, step.survival) for step in curve.steps], curve.days[-1], across, up), part
     )
-    for time, group in groupby(curve.ended.items(), lambda item: item[1].time):
-        ended = dict(group)
+    for time, ended in sample(curve.ends, MARKS):
         now = curve.at(time.days)
         x, y = across(time.days), up(100 * now.survival)
         share = f"{100 * now.survival:.1f} %"
@@ -163,6 +168,8 @@ def _note(found: Survival, said: str) -> str:
     styles = ("Solid line", "Dashed line", "Dotted line")
     lines = [f"{style}: {curve.label}." for style, curve in zip(styles, found.curves, strict=False)]
     undrawn = ", ".join(curve.label for curve in found.curves[len(MEANS) :])
+    marks = max(len(curve.ends) for curve in found.curves)
+    few = f"At most {MARKS} dots and ticks of an arm are drawn, evenly spaced; all are in the data." * (marks > MARKS)
     out = f"{words.counted(found.left_out, 'subject')} whose time is not known left out." if found.left_out else ""
     return " ".join(
         filter(
@@ -172,6 +179,7 @@ def _note(found: Survival, said: str) -> str:
                 found.test,
                 *(lines if len(found.curves) > 1 else ()),
                 "Dots: events. Ticks: last seen without one.",
+                few,
                 out,
                 f"Not drawn: {undrawn}." if undrawn else "",
             ],
