@@ -90,6 +90,11 @@ class IssueError(Exception):
         self.issues = list(issues)
 
 
+def many(count: int, one: str, several: str = "", form: str = "") -> str:
+    """`1 row`, `2 rows`; `several` where no s makes it, `form` as Python formats the number."""
+    return f"{count:{form}} {one if count == 1 else several or f'{one}s'}"
+
+
 def failed(issues: Iterable[Issue]) -> bool:
     """Whether any of the issues is an error or fatal."""
     return any(issue.severity in ("error", "fatal") for issue in issues)

@@ -16,7 +16,7 @@ from fhir_ivig.cli.show import (
     study_argument,
     study_file,
 )
-from fhir_ivig.issue import IssueError
+from fhir_ivig.issue import IssueError, many
 
 
 @click.command()
@@ -46,7 +46,8 @@ def check(study: Path, as_json: bool) -> None:
             found.log.add(error.issues)
         progress.end()
         show_issues(found.log.first, sum(found.log.counts.values()))
-        said = f"{counted(found.rows.items())} would give {found.resources.total()} resources; "
+        resources = found.resources.total()
+        said = f"{counted(found.rows.items())} would give {many(resources, 'resource')}; "
         said += f"{found.withheld.total()} withheld."
         result = {**found.as_dict(), "issues": [issue.as_dict() for issue in found.log.first]}
         finish(found.complete, said, result, as_json)

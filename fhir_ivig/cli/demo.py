@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fhir_ivig.cli.show import Progress, command, counted, finish, json_option, show_issues
+from fhir_ivig.issue import many
 
 
 @click.command()
@@ -34,7 +35,7 @@ def demo(out: Path | None, as_json: bool) -> None:
             for number, push in zip(("first", "second"), found.pushes, strict=True):
                 counts = [("created", push.created), ("updated", push.updated), ("unchanged", push.unchanged)]
                 click.echo(f"{number} push: {', '.join(f'{count} {name}' for name, count in counts)}")
-            click.echo(f"pull: {found.pulled.resources} resources, {counted(found.pulled.rows.items())}")
+            click.echo(f"pull: {many(found.pulled.resources, 'resource')}, {counted(found.pulled.rows.items())}")
             for name, equal in found.files.items():
                 click.echo(f"  {'equal' if equal else 'DIFFERS':8}{name} as sent and as pulled")
             click.echo("\nThe paper's figures beside those computed from what was pulled:\n")

@@ -17,6 +17,7 @@ from fhir_ivig.cli.show import (
     study_file,
     version_option,
 )
+from fhir_ivig.issue import many
 
 
 @click.command()
@@ -50,6 +51,7 @@ def export(study: Path, out: Path, fhir_version: str | None, form: str, as_json:
         found = run(Study.load(study_file(study)), out, version=fhir_version, form=form, progress=progress)
         progress.end()
         show_issues(found.log.first, sum(found.log.counts.values()))
-        said = f"{out}: {found.resources.total()} resources from {counted(found.rows.items())}; "
+        resources = found.resources.total()
+        said = f"{out}: {many(resources, 'resource')} from {counted(found.rows.items())}; "
         said += f"{found.withheld.total()} withheld."
         finish(found.complete, said, found.as_dict(), as_json)

@@ -17,6 +17,7 @@ from fhir_ivig.cli.show import (
     study_file,
     version_option,
 )
+from fhir_ivig.issue import many
 
 
 @click.command()
@@ -98,7 +99,7 @@ def pull(
         )
         progress.end()
         show_issues(found.log.first, sum(found.log.counts.values()))
-        said = f"{found.out or out}: {counted(found.rows.items())} from {found.resources} resources; "
+        said = f"{found.out or out}: {counted(found.rows.items())} from {many(found.resources, 'resource')}; "
         said += f"{found.withheld.total()} withheld, {found.unclaimed} of no mapping."
         said += f" It is less complete than {out}, which was left as it is." if found.out else ""
         finish(found.complete, said, found.as_dict(), as_json)

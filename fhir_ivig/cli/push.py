@@ -18,6 +18,7 @@ from fhir_ivig.cli.show import (
     study_file,
     version_option,
 )
+from fhir_ivig.issue import many
 
 target_option = click.option(
     "--to",
@@ -125,4 +126,9 @@ def push(
         said += f", {found.conflicts} in conflict" if found.conflicts else ""
         said += f", {found.withdrawn} withdrawn" if found.withdrawn else ""
         said += f", {found.left} left the study (mark them with --withdraw)" if found.left else ""
-        finish(found.complete, f"{said}; {found.withheld} rows withheld.", found.as_dict(), as_json)
+        finish(
+            found.complete,
+            f"{said}; {many(found.withheld, 'row')} withheld.",
+            found.as_dict(),
+            as_json,
+        )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fhir_ivig.cli.show import command, finish, json_option, show_issues
+from fhir_ivig.issue import many
 
 if TYPE_CHECKING:
     from fhir_ivig.fhir.capability import Capability
@@ -68,7 +69,7 @@ def shown(found: Capability) -> str:
         f"preset    {use.preset} ({found.why['preset']})",
         f"strategy  {use.strategy} ({found.why['strategy']})",
         f"bundle    {use.bundle} ({found.why['bundle']})",
-        f"limits    {use.batch_entries} entries or {use.batch_bytes} bytes a bundle, "
-        f"{use.connections} connections, {use.page} a page",
+        f"limits    {many(use.batch_entries, 'entry', 'entries')} or {use.batch_bytes} bytes a "
+        f"bundle, {many(use.connections, 'connection')}, {use.page} a page",
     ]
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from fhir_ivig.issue import Issue, IssueError, to_outcome
+from fhir_ivig.issue import Issue, IssueError, many, to_outcome
 
 NEED_PANDAS = {"statsmodels", "pyreadstat"}
 DONE, PARTIAL, NOTHING = 0, 1, 3
@@ -118,7 +119,12 @@ def finish(complete: bool, said: str, result: dict[str, Any], as_json: bool) -> 
 
 def counted(counts: Iterable[tuple[str, int]]) -> str:
     """`335 assessments, 12 subjects`, without what there is none of."""
-    return ", ".join(f"{count} {name}" for name, count in counts if count) or "nothing"
+    return ", ".join(many(count, _one(name), name) for name, count in counts if count) or "nothing"
+
+
+def _one(table: str) -> str:
+    """What a row of a table is: `subjects` are made of a subject, `studies` of a study."""
+    return re.sub("ies$", "y", table).removesuffix("s")
 
 
 class Progress:

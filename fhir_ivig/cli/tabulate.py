@@ -17,6 +17,7 @@ from fhir_ivig.cli.show import (
     study_file,
     version_option,
 )
+from fhir_ivig.issue import many
 
 FORMATS = ["csv", "parquet", "excel", "dataset-json", "dataset-ndjson", "xpt"]
 
@@ -74,6 +75,6 @@ def tabulate(
         found = run(fhir, loaded, out, version=fhir_version, form=kept, sort=sort, convert=convert, progress=progress)
         progress.end()
         show_issues(found.log.first, sum(found.log.counts.values()))
-        said = f"{out}: {counted(found.rows.items())} from {found.resources} resources; "
+        said = f"{out}: {counted(found.rows.items())} from {many(found.resources, 'resource')}; "
         said += f"{found.withheld.total()} withheld, {found.unclaimed} of no mapping, {found.broken} unreadable."
         finish(found.complete, said, found.as_dict(), as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 
 from fhir_ivig.endpoints.result import Result
+from fhir_ivig.issue import many
 
 GROUPED = 10_000
 MINUS = "\N{MINUS SIGN}"
@@ -102,4 +103,4 @@ def _places(result: Result) -> int:
 
 def counted(count: int, one: str, several: str = "") -> str:
     """`1 subject`, `12 subjects`, `10,000 subjects`."""
-    return f"{count:,} {one if count == 1 else several or one + 's'}"
+    return many(count, one, several, ",")

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.issue import Issue, IssueError, many
 from fhir_ivig.study.block import Block
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.stream import OddQuoteError, Utf8Stream
@@ -130,6 +130,6 @@ def _larger(reader: Any) -> Iterator[pa.RecordBatch]:
 
 
 def _uneven(row: Any, file: str) -> Issue:
-    text = f"The row has {row.actual_columns} cells, the header {row.expected_columns}:"
+    text = f"The row has {many(row.actual_columns, 'cell')}, the header {row.expected_columns}:"
     text += " look for a missing or surplus delimiter, or a cell that needs quotes."
     return Issue("error", "structure", text, file, row.number)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fhir_ivig.issue import Issue
+from fhir_ivig.issue import Issue, many
 from fhir_ivig.study.block import Block
 from fhir_ivig.study.cells import Flaw
 from fhir_ivig.study.dictionary import Table
@@ -149,9 +149,7 @@ class Lost:
         ]
         if self.none:
             rows = ", ".join(map(str, self.none[:NAMED])) + (" ..." if len(self.none) > NAMED else "")
-            text = (
-                f"{len(self.none)} rows ({rows}) give no row of any table: no `where` takes them, or what is read of"
-            )
-            text += " them is empty."
+            text = many(len(self.none), f"row ({rows}) gives", f"rows ({rows}) give")
+            text += " no row of any table: no `where` takes it, or what is read of it is empty."
             found.append(Issue("warning", "incomplete", text, file))
         return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.issue import Issue, IssueError, many
 from fhir_ivig.study.block import Block
 from fhir_ivig.study.cells import Flaw, settle
 from fhir_ivig.study.dictionary import Table
@@ -241,7 +241,8 @@ def _conversion_issues(counts: Counter[Conversion], file: str) -> list[Issue]:
         Issue(
             "information",
             "informational",
-            f"{rows} rows of {one.measure} were converted from {one.theirs} to {one.ours} (times {one.factor}).",
+            many(rows, f"row of {one.measure} was", f"rows of {one.measure} were")
+            + f" converted from {one.theirs} to {one.ours} (times {one.factor}).",
             file,
             column="unit",
         )

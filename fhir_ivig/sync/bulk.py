@@ -19,7 +19,7 @@ from fhir_ivig.fhir.bundle import LOGICAL_ID, outcome_issues
 from fhir_ivig.fhir.client import Client, RefusedError, Reply, UnansweredError
 from fhir_ivig.fhir.retry import seconds
 from fhir_ivig.fhir.server import ServerSettings, server_settings
-from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.issue import Issue, IssueError, many
 from fhir_ivig.sync.bulk_state import State, listed
 from fhir_ivig.sync.download import Begun, Download
 
@@ -131,7 +131,8 @@ class Export:
                 found.issues += [Issue("error", "processing", text), *said]
                 wrong.append(name)
             elif file.count is not None and file.count != lines[name]:
-                text = f"the export promised {file.count} lines of {file.kind} and gave {lines[name]}: pull again"
+                promised = many(file.count, "line")
+                text = f"the export promised {promised} of {file.kind} and gave {lines[name]}: pull again"
                 found.issues.append(Issue("error", "incomplete", text))
                 wrong.append(name)
         found.lines = sum(count for name, count in lines.items() if name.startswith("output"))

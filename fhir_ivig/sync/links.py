@@ -12,7 +12,7 @@ import msgspec
 from fhir_ivig.fhir.bundle import head
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.folder import Folder
-from fhir_ivig.issue import Issue, IssueError, Severity
+from fhir_ivig.issue import Issue, IssueError, Severity, many
 from fhir_ivig.mapping.collection import Bound
 from fhir_ivig.mapping.references import Told
 from fhir_ivig.study.study import Study
@@ -225,6 +225,7 @@ def _look_up(store: Client | Folder, keys: Sequence[tuple[str, str]]) -> dict[tu
                 for key in identifiers(line) & some:
                     found.setdefault(key, {})[ref] = line
         if len(refs) < total:
-            said = f"The server said that {total} Patients have these identifiers and gave {len(refs)}: try again."
+            said = f"The server said that {many(total, 'Patient has', 'Patients have')} these identifiers "
+            said += f"and gave {len(refs)}: try again."
             raise IssueError(Issue("fatal", "incomplete", said))
     return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.folder import Folder, create
+from fhir_ivig.issue import many
 from fhir_ivig.sync.receiving import Pulled
 from fhir_ivig.sync.source import Server
 from fhir_ivig.sync.whole import MARKER
@@ -54,7 +55,7 @@ def shown(search: Search) -> dict[str, Any]:
         "type": search.resource_type,
         "parameters": {name: _without_names(name, value) for name, value in search.parameters.items()},
         **({"subjects": search.subjects} if search.subjects else {}),
-        **({search.any_of: f"{len(search.values)} values"} if search.any_of else {}),
+        **({search.any_of: f"{many(len(search.values), 'value')}"} if search.any_of else {}),
     }
 
 

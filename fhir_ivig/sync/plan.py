@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from fhir_ivig.fhir.bundle import Answer, Put, head
 from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.fhir.lines import Block
-from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.issue import Issue, IssueError, many
 from fhir_ivig.sync.journal import Entry, Journal
 from fhir_ivig.sync.linking import Linking
 from fhir_ivig.sync.steps import State, Step, Take, step_of, step_of_left
@@ -248,8 +248,8 @@ def _settle_digits(made: Plan, exact: bool, first: Item) -> None:
     made.states = {ref: settled if state == "digits" else state for ref, state in made.states.items()}
     if not exact:
         text = (
-            f"{count} resources (first: this one) differ from the target's only in the digits of decimals, as 10.50 "
-            "and 10.5 do; nothing it returned shows that it keeps digits: they were taken as unchanged, not sent"
+            f"{many(count, 'resource differs', 'resources (first: this one) differ')} from the target's only in "
+            "the digits of decimals, as 10.50 and 10.5; nothing shows that it keeps digits: taken as unchanged"
         )
         made.issues.append(Issue("warning", "value", text, file=first.file, row=first.row))
 

@@ -11,7 +11,7 @@ from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.fhir.server import ServerSettings, server_settings
-from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.issue import Issue, IssueError, many
 from fhir_ivig.sync.journal import Journal
 from fhir_ivig.sync.plan import Item, Plan, Target, plan, read_items
 from fhir_ivig.sync.sending import Progress, Pushed, Sending
@@ -92,9 +92,11 @@ def apply(
             sending.withdraw = True
             sending.all(_batches(_to_withdraw(made), store.entries, store.size), store.connections)
     except IssueError as error:
-        text = f"{sending.wanted - sending.done} resources were not sent, or the server did not say so: push again"
+        lost = sending.wanted - sending.done
+        text = many(lost, "resource was", "resources were")
+        text += " not sent, or the server did not say so: push again"
         pushed.issues += [*error.issues, Issue("error", "incomplete", text)]
-        pushed.failed += sending.wanted - sending.done
+        pushed.failed += lost
     store.finish()
     try:
         sending.note()
