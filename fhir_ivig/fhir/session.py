@@ -7,10 +7,11 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 from requests import Session
-from requests.adapters import HTTPAdapter
+
+from fhir_ivig.fhir.hurried import HurriedAdapter
 
 
-class _Adapter(HTTPAdapter):
+class _Adapter(HurriedAdapter):
     """Uses a TLS context of ours, which verifies; requests would add the certificates that it brings itself."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -32,6 +33,7 @@ def new_session(context: ssl.SSLContext | None, proxy: str | None = None) -> Ses
     `context` (through the `proxy`, encrypted from end to end), for nothing but http without one."""
     session = Session()
     session.trust_env = False
+    session.mount("http://", HurriedAdapter(max_retries=0))
     session.headers.clear()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # they would go to every port of a host
     if proxy:

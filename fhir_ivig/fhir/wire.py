@@ -52,7 +52,8 @@ class Stream:
 
 
 class Wire:
-    """Connections to servers, a session for each thread. Timeouts are seconds: to connect, and between two bytes.
+    """Connections to servers, a session for each thread. Timeouts are seconds: to connect, and for the head of an
+    answer, as between two bytes of its body.
 
     `ca_file` holds the certificates to trust in place of the system's; `certificate` and `key` are the client's own
     (PEM), `proxy` the address of one that https goes through. IssueError when these cannot be read.
@@ -110,13 +111,16 @@ class Wire:
         `place` is how Issues name the server, its origin if not given.
         """
         place = place or origin(url)
+        connecting, head = self._timeout
+        if until is not None:
+            head = min(head, max(until - time.monotonic(), 0.1))
         with _told(place):
             response = self._session(url).request(
                 method,
                 url,
                 data=body,
                 headers={"Accept-Encoding": "gzip", **headers},
-                timeout=self._timeout,
+                timeout=(connecting, head),
                 allow_redirects=False,
                 stream=True,
             )

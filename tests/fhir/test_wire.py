@@ -19,6 +19,7 @@ from fhir_ivig.fhir.auth import Bearer
 from fhir_ivig.fhir.body import json_body
 from fhir_ivig.fhir.client import Client, Reply, UnansweredError
 from fhir_ivig.fhir.gate import Gate
+from fhir_ivig.fhir.retry import BusyError
 from fhir_ivig.fhir.transport import Transport
 from fhir_ivig.fhir.wire import Wire
 from fhir_ivig.issue import IssueError
@@ -110,6 +111,25 @@ def test_a_long_answer_is_not_read_to_its_end(raw: Send) -> None:
         Wire().open("GET", raw(http(b" " * (1 << 20))), None, {}, until, limit=1000) as stream,
     ):
         list(stream.pieces)
+
+
+@pytest.mark.parametrize("given", [b"HTTP/1.1 200 OK\r\nX: " + b"y" * 9999, b"HTTP/1.1 100 Continue\r\n\r\n" * 999])
+def test_a_head_that_drips_ends(raw: Callable[..., str], given: bytes) -> None:
+    """A byte is always in time, the head never there."""
+    base = raw(given, 1, 0.05)
+    client = Client(Transport(Gate.of(base), Wire(), deadline=0.7))
+    started = time.monotonic()
+    with pytest.raises(UnansweredError, match="in time"):
+        client.capability()
+    with pytest.raises(BusyError), Wire((5.0, 0.7)).open("GET", base, None, {}, None):
+        pass
+    assert time.monotonic() - started < 4
+
+
+def test_a_body_may_take_longer_than_a_head(raw: Callable[..., str]) -> None:
+    base = raw(http(b"x" * 30_000), 3000, 0.1)
+    with Wire((5.0, 0.5)).open("GET", base, None, {}, None, limit=None) as stream:
+        assert b"".join(stream.pieces) == b"x" * 30_000
 
 
 def test_what_drips_ends(raw: Callable[..., str]) -> None:
