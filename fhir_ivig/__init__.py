@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fhir_ivig.deidentify.study import deidentify as deidentify_study
     from fhir_ivig.issue import Issue, IssueError, from_outcome, to_outcome
     from fhir_ivig.library import StudyMapping, bind_mapping, compute_endpoints
     from fhir_ivig.mapping.collection import Mappings
@@ -27,6 +28,7 @@ __all__ = [
     "StudyMapping",
     "bind_mapping",
     "compute_endpoints",
+    "deidentify_study",
     "export",
     "from_outcome",
     "make_report",
@@ -46,6 +48,7 @@ _HOME = {
     "bind_mapping": "library",
     "compute_endpoints": "library",
     "make_report": "reporting",
+    "deidentify_study": "deidentify.study:deidentify",
     "Mappings": "mapping.collection",
     "Study": "study.study",
     "export": "sync.export",

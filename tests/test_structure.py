@@ -25,7 +25,7 @@ HEAVY += ("ucumvert", "jinja2")
 # Room -> the rooms that it may import from, besides itself.
 CORE = {"issue", "yamltext", "shape"}
 ALL = CORE | {"mapping", "study", "fhir", "sync", "endpoints", "report", "datasets"}
-ALL |= {"library", "reporting", "answers", "demo"}
+ALL |= {"library", "reporting", "answers", "demo", "deidentify"}
 MAY_IMPORT = {
     "issue": set(),
     "yamltext": {"issue"},
@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "report": CORE | {"endpoints"},
     "datasets": CORE | {"study", "sync"},
     "sync": CORE | {"mapping", "study", "fhir"},
+    "deidentify": CORE | {"study", "fhir", "sync"},
     "__init__": ALL,
     "library": ALL,
     "reporting": ALL,

@@ -22,6 +22,7 @@ COMMANDS = {
     "pull": "Fetch a study from a FHIR server or folder, as FHIR and as tables.",
     "server": "Show what a FHIR server can, and how it will be treated for that.",
     "endpoints": "Compute a trial's endpoints from its tables.",
+    "deidentify": "Write a study without what tells who its subjects are.",
     "report": "Write a report on a trial: endpoints, figures and tables on one page.",
     "demo": "Run the sample study through a FHIR server and back.",
 }

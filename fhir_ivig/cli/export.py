@@ -10,6 +10,7 @@ from fhir_ivig.cli.show import (
     Progress,
     command,
     counted,
+    deidentify_option,
     finish,
     json_option,
     show_issues,
@@ -32,8 +33,9 @@ from fhir_ivig.issue import many
     show_default=True,
     help="One NDJSON file a resource type, or transaction Bundles.",
 )
+@deidentify_option
 @json_option
-def export(study: Path, out: Path, fhir_version: str | None, form: str, as_json: bool) -> None:
+def export(study: Path, out: Path, fhir_version: str | None, form: str, key: Path | None, as_json: bool) -> None:
     """Write a study's tables as FHIR files.
 
     Rows in which something is wrong are withheld, each with an Issue in OUT/issues.ndjson; the exit code is then 1.
@@ -48,7 +50,18 @@ def export(study: Path, out: Path, fhir_version: str | None, form: str, as_json:
         from fhir_ivig.sync.export import export as run
 
         progress = Progress()
-        found = run(Study.load(study_file(study)), out, version=fhir_version, form=form, progress=progress)
+        loaded = Study.load(study_file(study))
+        if key:
+            from fhir_ivig.cli.deidentify import end
+            from fhir_ivig.deidentify.passing import deidentified
+
+            with deidentified(loaded, key, out) as (hidden, made):
+                found = run(hidden, out, version=fhir_version, form=form, progress=progress)
+            progress.end()
+            made.resources = found.resources.total()
+            made.log.add(found.log.first)
+            end(out, made, as_json)
+        found = run(loaded, out, version=fhir_version, form=form, progress=progress)
         progress.end()
         show_issues(found.log.first, sum(found.log.counts.values()))
         resources = found.resources.total()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ from fhir_ivig.cli.show import (
     Progress,
     command,
     counted,
+    deidentify_option,
     finish,
     json_option,
     show_issues,
@@ -49,6 +51,7 @@ from fhir_ivig.issue import many
 )
 @click.option("--poll-seconds", type=click.FloatRange(min=0), help="Longest pause between looks at a bulk export.")
 @version_option
+@deidentify_option
 @json_option
 def pull(
     study: Path,
@@ -62,6 +65,7 @@ def pull(
     bulk: str | None,
     poll_seconds: float | None,
     fhir_version: str | None,
+    key: Path | None,
     as_json: bool,
 ) -> None:
     """Fetch a study from a FHIR server or folder: OUT/fhir as received, the tables in OUT, what is missing in
@@ -84,19 +88,25 @@ def pull(
 
         loaded, progress = Study.load(study_file(study)), Progress()
         where = named(loaded, source, "--from")
-        found = pull_study(
-            loaded,
-            where,
-            out,
-            version=fhir_version,
-            subjects=_listed(subjects),
-            mrns=_lines(mrns) if mrns else None,
-            codes=codes or None,
-            links=links,
-            since_last=since == "last",
-            bulk=None if bulk is None else bulk_of(where, bulk, poll_seconds),
-            progress=progress,
-        )
+        how: dict[str, Any] = {
+            "version": fhir_version,
+            "subjects": _listed(subjects),
+            "mrns": _lines(mrns) if mrns else None,
+            "codes": codes or None,
+            "links": links,
+            "bulk": None if bulk is None else bulk_of(where, bulk, poll_seconds),
+            "progress": progress,
+        }
+        if key:
+            from fhir_ivig.cli.deidentify import end
+            from fhir_ivig.deidentify.passing import pull_deidentified
+
+            if since:
+                raise click.UsageError("--since goes on from what was received, of which --deidentify keeps nothing.")
+            made = pull_deidentified(loaded, where, key, out, **how)
+            progress.end()
+            end(out, made, as_json)
+        found = pull_study(loaded, where, out, since_last=since == "last", **how)
         progress.end()
         show_issues(found.log.first, sum(found.log.counts.values()))
         said = f"{found.out or out}: {counted(found.rows.items())} from {many(found.resources, 'resource')}; "

@@ -29,6 +29,14 @@ version_option = click.option(
     help="FHIR version; the study's own if not given.",
 )
 
+deidentify_option = click.option(
+    "--deidentify",
+    "key",
+    metavar="KEYFILE",
+    type=click.Path(path_type=Path),
+    help="Write nothing that tells who the subjects are; see the command deidentify.",
+)
+
 
 def study_argument(command: _F) -> _F:
     """A study: its study.yaml, or the folder that holds it."""

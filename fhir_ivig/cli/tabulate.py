@@ -11,6 +11,7 @@ from fhir_ivig.cli.show import (
     Progress,
     command,
     counted,
+    deidentify_option,
     finish,
     json_option,
     show_issues,
@@ -36,6 +37,7 @@ FORMATS = ["csv", "parquet", "excel", "dataset-json", "dataset-ndjson", "xpt"]
     help="One file a table; excel: one workbook, a sheet a table; xpt: SAS transport version 5.",
 )
 @click.option("--sort", is_flag=True, help="Order the rows by key (holds each table in memory).")
+@deidentify_option
 @json_option
 def tabulate(
     fhir: tuple[Path, ...],
@@ -44,6 +46,7 @@ def tabulate(
     fhir_version: str | None,
     form: str,
     sort: bool,
+    key: Path | None,
     as_json: bool,
 ) -> None:
     """Read FHIR files (NDJSON, Bundles, arrays, single resources, also gzipped; or folders of them) into tables.
@@ -64,12 +67,21 @@ def tabulate(
         from fhir_ivig.study.study import Study
         from fhir_ivig.sync.tabulate import tabulate as run
 
-        loaded = Study.load(study_file(study))
+        loaded, progress = Study.load(study_file(study)), Progress()
+        if key:
+            from fhir_ivig.cli.deidentify import end
+            from fhir_ivig.deidentify.passing import deidentified
+
+            how = {"version": fhir_version, "progress": progress} if fhir else {}
+            with deidentified(loaded, key, out, fhir, **how) as (hidden, made):
+                own = write_own(hidden, out, form)
+            progress.end()
+            made.log.add(own.log.first)
+            end(out, made, as_json)
         if not fhir:
             own = write_own(loaded, out, form)
             show_issues(own.log.first, sum(own.log.counts.values()))
             finish(own.complete, f"{out}: {counted(own.rows.items())}.", own.as_dict(), as_json)
-        progress = Progress()
         kept: Literal["csv", "parquet"] = "parquet" if form == "parquet" else "csv"
         convert = None if form == kept else converted(loaded, form)
         found = run(fhir, loaded, out, version=fhir_version, form=kept, sort=sort, convert=convert, progress=progress)
