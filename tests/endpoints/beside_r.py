@@ -28,7 +28,7 @@ def in_r(
 ) -> list[list[float]]:
     """What an R function `ask`, from the rows of a set to a vector, gives for each set, in their order; NA is nan."""
     if shutil.which("Rscript") is None:
-        pytest.skip("Rscript is not installed (Debian: r-base-core, r-cran-survival, r-cran-coin)")
+        pytest.skip("Rscript is not installed (Debian: r-base-core, r-cran-survival, r-cran-coin, r-cran-epi)")
     with (folder / "given.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

@@ -15,7 +15,7 @@ from fhir_ivig.endpoints.groups import ancova, mean_difference, rank_sum, shift
 from fhir_ivig.endpoints.inference import hodges_lehmann, paired_t, signed_rank
 from fhir_ivig.endpoints.models import Value, changes, differences, fit, interaction, visit_effect
 from fhir_ivig.endpoints.multiplicity import hochberg, holm
-from fhir_ivig.endpoints.proportions import Share, fisher, percent
+from fhir_ivig.endpoints.proportions import Share, fisher, percent, percent_difference
 from fhir_ivig.endpoints.rates import Events, rate, rate_ratio
 from fhir_ivig.endpoints.result import NotEvaluableError, Result
 from fhir_ivig.endpoints.survival import Time, log_rank, median_time, survival_at
@@ -71,6 +71,18 @@ def test_one_proportion(tmp_path: Path) -> None:
       prop.test(one$hits, one$of, correct = FALSE)$conf.int)"""
     for pair, theirs in zip(pairs, in_r(tmp_path, rows, ask), strict=True):
         ours = [end for name in ("clopper-pearson", "wilson") for end in ends(percent(pair, name))[1:3]]
+        assert same(ours, [100 * end for end in theirs], 1e-6), pair
+
+
+def test_newcombe(tmp_path: Path) -> None:
+    """Beside the package Epi, written by others: its ci.pd, method "Nc"."""
+    chance = random.Random(8)
+    pairs = [[Share(chance.randint(0, of), of) for of in chance.choices(range(1, 40), k=2)] for _ in range(SETS)]
+    rows = [{"set": p, "a": a.hits, "m": a.of, "b": b.hits, "n": b.of} for p, (a, b) in enumerate(pairs)]
+    ask = """ask <- function(one) with(one,
+      ci.pd(a, b, m - a, n - b, method = "Nc", print = FALSE)[1, c("diff", "2.5%", "97.5%")])"""
+    for pair, theirs in zip(pairs, in_r(tmp_path, rows, ask, ["Epi"]), strict=True):
+        ours = ends(percent_difference(*pair, "newcombe"))[:3]
         assert same(ours, [100 * end for end in theirs], 1e-6), pair
 
 
