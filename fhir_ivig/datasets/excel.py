@@ -10,8 +10,14 @@ not have are written (`_x0001_`): ECMA-376 part 1, 22.9.2.19 ST_Xstring.
 
 from __future__ import annotations
 
+import errno
+import gc
 import re
+import sys
+import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +45,11 @@ def write_excel(datasets: Sequence[Dataset], folder: Path) -> list[Issue]:
     information for a text that would have run as a formula, which the workbook marks as text (as a ' in front does),
     and for signs that stand as `_x0001_`.
     """
+    with _in_folder(folder):
+        return _written(datasets, folder / FILE)
+
+
+def _written(datasets: Sequence[Dataset], path: Path) -> list[Issue]:
     from openpyxl import Workbook
 
     book, issues, names = Workbook(write_only=True), list[Issue](), set[str]()
@@ -54,8 +65,29 @@ def write_excel(datasets: Sequence[Dataset], folder: Path) -> list[Issue]:
         for row in zip(*(column.cells() for column in columns), strict=True):
             sheet.append(row)
     if names:
-        book.save(folder / FILE)
+        book.save(path)
     return issues
+
+
+@contextmanager
+def _in_folder(folder: Path) -> Iterator[None]:
+    """The sheets' temporary files, which hold patients' data, are in the folder that is written, and end with it.
+    A disk that is full is an OSError: lxml, where openpyxl finds it, has errors of its own, and more as it is closed.
+    """
+    before, hook = tempfile.tempdir, sys.unraisablehook
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, OSError) and type(error).__module__ != "lxml.etree":
+            raise
+        sys.unraisablehook = lambda _: None
+        traceback.clear_frames(error.__traceback__)  # closes what was being written, now
+        gc.collect()
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise OSError(errno.ENOSPC, f"the workbook is not whole ({reason})") from None
+    finally:
+        tempfile.tempdir, sys.unraisablehook = before, hook
 
 
 def _unfit(dataset: Dataset, names: set[str]) -> str | None:

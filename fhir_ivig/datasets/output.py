@@ -70,10 +70,14 @@ def write_own(study: Study, out: Path, kind: str) -> Delivered:
 
     Rows in which something is wrong are left out, each with an Issue (all in `issues.ndjson`); assessments without a
     visit get it from their day. Where the resources behind the rows are known they stand in `resources/<table>.csv`,
-    in the order of the rows.
+    in the order of the rows. IssueError if it has no tables, or the folder cannot be written.
     """
     from fhir_ivig.study.cohort import load_tables
 
+    if not study.tables:
+        raise IssueError(
+            Issue("fatal", "required", "It names no tables: name them under `tables:`.", study.path.name)
+        )
     write, written = writer(kind), Delivered(kind)
     with whole_folder(out, [study.path, *study.files]) as part:
         written.log = IssueLog(part / "issues.ndjson")

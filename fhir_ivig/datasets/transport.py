@@ -8,6 +8,7 @@ and nothing is cut. Dates are texts in ISO 8601, as in SDTM.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Sequence
 from decimal import Decimal
@@ -24,7 +25,9 @@ from fhir_ivig.study.texts import rows_where, shown
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LABEL, TEXT = 40, 200
+LABEL, TEXT, RECORD = 40, 200, 80
+NUMBERS, TEXTS = "float64", "object"  # as pandas calls them
+Cells = tuple[str, list[Any]]
 SMALLEST, GREATEST = Decimal("5.4E-79"), Decimal("7.2E75")
 _ASCII = r"[\x20-\x7e]*"
 
@@ -37,39 +40,42 @@ def write_transport(datasets: Sequence[Dataset], folder: Path) -> list[Issue]:
     other signs than ASCII has, or blanks at its end, which SAS does not keep; a number that is none, or that a double
     has not to all its digits. Zeros at a number's end are no digits of a double: 612.60 is 612.6.
     """
-    from pyreadstat import write_xport
-
-    issues = []
     members = sas_names(dataset.name for dataset in datasets)
-    for dataset in datasets:
-        file = f"{dataset.name}.xpt"
-        names = sas_names(variable.name for variable in dataset.variables)
-        issues += _renamed(dataset, members[dataset.name], names, file)
-        columns = {}
-        for variable in dataset.variables:
-            cells, wrong = _cells(dataset, variable, file)
-            columns[names[variable.name]] = cells
-            issues += wrong
-        issues += _hidden(columns, file)
-        labels: list[str | None] = [
-            _label(variable.label, f"The label of {variable.name}", file, issues) for variable in dataset.variables
-        ]
-        write_xport(
-            _frame(columns),
-            folder / file,
-            file_label=_label(dataset.label, "The data set's label", file, issues),
-            column_labels=labels,
-            table_name=members[dataset.name],
-            file_format_version=5,
-        )
-        issues += too_long(dataset, file)
-    return issues
+    return [issue for dataset in datasets for issue in _write(dataset, members[dataset.name], folder)]
 
 
-def _frame(columns: dict[str, Any]) -> Any:
-    from pandas import DataFrame
+def _write(dataset: Dataset, member: str, folder: Path) -> list[Issue]:
+    file = f"{dataset.name}.xpt"
+    names = sas_names(variable.name for variable in dataset.variables)
+    issues = _renamed(dataset, member, names, file)
+    columns = {}
+    for variable in dataset.variables:
+        columns[names[variable.name]], wrong = _cells(dataset, variable, file)
+        issues += wrong
+    issues += _hidden(columns, file)
+    label = _label(dataset.label, "The data set's label", file, issues)
+    labels = [_label(one.label, f"The label of {one.name}", file, issues) for one in dataset.variables]
+    _write_file(folder / file, columns, labels, label, member)
+    return [*issues, *too_long(dataset, file)]
 
-    return DataFrame(columns)
+
+def _write_file(path: Path, columns: dict[str, Cells], labels: Sequence[str], label: str, member: str) -> None:
+    """The file. OSError if it is not whole: ReadStat, where it notices that a disk is full, has an error of its own,
+    and does not always notice; so the file's size is looked at. In records of 80 bytes it has eight, those of 140
+    bytes a variable, one, and those of the rows (TS-140)."""
+    from pyreadstat import ReadstatError, write_xport  # before pandas, which only it may import
+
+    from pandas import DataFrame, Series  # isort: skip
+
+    try:
+        frame = DataFrame({name: Series(cells, dtype=dtype) for name, (dtype, cells) in columns.items()})
+        write_xport(frame, path, label, list(labels), member, file_format_version=5)
+    except ReadstatError as error:
+        raise OSError(errno.ENOSPC, f"the SAS transport file is not whole ({error})") from None
+    widths = [8 if dtype == NUMBERS else max(map(len, cells), default=0) or 1 for dtype, cells in columns.values()]
+    records = 8 + -(-140 * len(columns) // RECORD) + 1 + -(-len(frame) * sum(widths) // RECORD)
+    if path.stat().st_size != records * RECORD:
+        raise OSError(errno.ENOSPC, "the SAS transport file is not whole")
 
 
 def _renamed(dataset: Dataset, member: str, names: dict[str, str], file: str) -> list[Issue]:
@@ -90,20 +96,16 @@ def _label(label: str, what: str, file: str, issues: list[Issue]) -> str:
     return ""
 
 
-def _cells(dataset: Dataset, variable: Variable, file: str) -> tuple[Any, list[Issue]]:
-    """The cells of a variable as pandas has them: doubles and NaN, or texts and the empty text."""
-    from pandas import Series
-
+def _cells(dataset: Dataset, variable: Variable, file: str) -> tuple[Cells, list[Issue]]:
+    """The cells of a variable: doubles and None, or texts and the empty text."""
     cells: pa.StringArray = dataset.table.column(variable.name).combine_chunks()
     number = variable.kind in ("integer", "decimal")
     wrong = _no_doubles(cells) if number else _no_texts(cells)
     issues = [at(file, place, variable.name, "error", "value", said) for place, said in sorted(wrong.items())]
-    texts = cells.to_pylist()
-    if not number:
-        kept = ["" if text is None or place in wrong else text for place, text in enumerate(texts)]
-        return Series(kept, dtype="object"), issues
-    doubles = [None if text is None or place in wrong else float(text) for place, text in enumerate(texts)]
-    return Series(doubles, dtype="float64"), issues
+    kept = [None if place in wrong else text for place, text in enumerate(cells.to_pylist())]
+    if number:
+        return (NUMBERS, [None if text is None else float(text) for text in kept]), issues
+    return (TEXTS, [text or "" for text in kept]), issues
 
 
 def _no_texts(cells: pa.StringArray) -> dict[int, str]:
@@ -143,10 +145,10 @@ def _no_double(text: str) -> str | None:
     return None if Decimal(repr(float(text))) == exact else "has more digits than a number of SAS holds"
 
 
-def _hidden(columns: dict[str, Any], file: str) -> list[Issue]:
+def _hidden(columns: dict[str, Cells], file: str) -> list[Issue]:
     """Rows without any cell at the end of a data set of texts look like the blanks that fill up the file."""
-    rows = max((len(cells) for cells in columns.values()), default=0)
-    if not rows or any(cells.dtype != "object" or cells.iloc[-1] for cells in columns.values()):
+    rows = max((len(cells) for _, cells in columns.values()), default=0)
+    if not rows or any(dtype == NUMBERS or cells[-1] for dtype, cells in columns.values()):
         return []
     said = (
         "The last row has no cell filled: SAS cannot tell it from the end of the file. Take it out, or fill its key."

@@ -120,9 +120,11 @@ def tabulate_into(
             references.learn(each)
         run = _Run(bound, gathering, tabulated, references, progress)
         run.all(paths)
-        tabulated.log.add(gathering.finish())
+        found = gathering.finish()
         if convert and tabulated.resources:
-            tabulated.log.add(convert(folder))
+            found = [issue.at(file=Path(issue.file or "").stem) for issue in found]  # no such file is left
+            found += convert(folder)
+        tabulated.log.add(found)
         tabulated.rows = gathering.rows
         manifest = {"study": study.study, "fhirVersion": bound.mappings.version, **tabulated.as_dict()}
         (folder / MARKER).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")

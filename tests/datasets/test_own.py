@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import resource
 import shutil
+import signal
+import tempfile
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from datasets.read_back import READ
 
-from fhir_ivig.datasets.output import KINDS, converted, write_own
+from fhir_ivig.datasets.output import KINDS, converted, write_own, writer
 from fhir_ivig.datasets.own import own_dataset
 from fhir_ivig.datasets.sas_names import sas_names
 from fhir_ivig.issue import IssueError
@@ -72,6 +78,17 @@ def test_tables_read_from_fhir_come_back(kind: str, tmp_path: Path) -> None:
         assert (tmp_path / "out" / resources).read_bytes() == (tmp_path / "csv" / resources).read_bytes()
 
 
+def test_issues_name_the_table_where_its_csv_is_gone(tmp_path: Path) -> None:
+    study = load("hara2003")
+    for name in ("fhir", "again"):
+        export(study, tmp_path / name)
+    read = [tmp_path / "fhir", tmp_path / "again"]
+    found = tabulate(read, study, tmp_path / "out", convert=converted(study, "excel"))
+    files = {issue.file for issue in found.log.first}
+    assert {"courses", "infusions"} <= files
+    assert not [file for file in files if file and file.endswith(".csv")]
+
+
 def test_a_cohort_with_resources_keeps_them(tmp_path: Path) -> None:
     study = load("hara2003")
     export(study, tmp_path / "fhir")
@@ -104,8 +121,6 @@ def test_labels_and_kinds_are_the_dictionarys() -> None:
 
 
 def test_values_are_numbers_where_all_measures_are(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     study = load("hara2003")
     study = replace(study, measures={name: one for name, one in study.measures.items() if one.unit})
     table = load_tables(study, study.folder)[0]["assessments"]
@@ -133,6 +148,62 @@ def test_a_table_that_cannot_be_read_is_no_empty_file(tmp_path: Path) -> None:
     assert not (tmp_path / "out/subjects.xpt").exists()
     assert READ["xpt"](tmp_path / "out", "dispositions")["STATUS"] == []  # a table without rows is one
     assert "subjects" not in written.rows
+
+
+def test_a_study_without_tables_has_nothing_to_write(tmp_path: Path) -> None:
+    with pytest.raises(IssueError, match="names no tables"):
+        write_own(replace(load("hara2003"), tables={}), tmp_path / "out", "csv")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_full_disk_is_said_and_nothing_left(
+    kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = load("hara2003")
+    writer(kind)  # what is imported is imported
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    held = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(IssueError, match="Cannot write"):
+            write_own(study, tmp_path / "out", kind)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, held)
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr().err == ""
+
+
+def test_a_workbook_is_made_in_its_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    write_own(load("hara2003"), tmp_path / "out", "excel")
+    assert tempfile.tempdir == str(tmp_path / "nowhere")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "datasets.xlsx",
+        "issues.ndjson",
+        "manifest.json",
+        "resources",
+    }
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_another_reader_of_sas_files_reads_the_same(name: str, tmp_path: Path) -> None:
+    study = load(name)
+    write_own(study, tmp_path / "out", "xpt")
+    for path in (tmp_path / "out").glob("*.xpt"):
+        frame = pd.read_sas(path, format="xport", encoding="ascii")
+        other = READ["xpt"](tmp_path / "out", path.stem)
+        assert list(frame.columns) == list(other)
+        for column, cells in other.items():
+            assert len(cells) - len(frame) in (0, 1)  # pandas takes blanks in a last row's cells for no row
+            for cell, back in zip(frame[column], cells[: len(frame)], strict=True):
+                if back is None:
+                    assert cell == "" or pd.isna(cell)
+                else:
+                    assert cell == (float(back) if isinstance(cell, float) else back)
 
 
 def test_an_output_is_replaced_but_not_the_study(tmp_path: Path) -> None:
