@@ -169,6 +169,16 @@ def test_what_a_population_asks_in_vain_is_said(name: str, tmp_path: Path) -> No
     assert [all(word in text for word in wanted) for text in found] == [True]
 
 
+def test_a_parameter_that_leaves_is_told(tmp_path: Path) -> None:
+    systems = {"mrn_system": "https://hospital.example.org/mrn", "ward_system": "https://hospital.example.org/ward"}
+    made = run(sample(tmp_path / "study", parameters=systems))
+    text = (tmp_path / "out/study.yaml").read_text("utf-8")
+    assert [word in text for word in systems.values()] == [False, True]
+    assert [issue.text for issue in made.log.first if "parameter" in issue.text] == [
+        "The parameter ward_system leaves as it is."
+    ]
+
+
 def test_a_watch_list_without_terms_is_said(tmp_path: Path) -> None:
     made = run(sample(tmp_path / "study", "after_proderm2022"))
     assert [issue.severity for issue in made.log.first if "endpoints.watch_list looks for words" in issue.text] == [
