@@ -26,6 +26,7 @@ bench-servers: $(READY)  ## measure push and pull against a bare client on real 
 samples: $(READY)  ## write the FHIR files of the sample study anew from its tables
 	$(BIN)/python -m sample_bundles
 	$(BIN)/python -m sample_bundles.synthetic
+	$(BIN)/python -m sample_bundles.sources
 
 lock: $(READY)  ## resolve the dependencies anew
 	$(BIN)/pip install pip-tools

@@ -36,6 +36,14 @@ FORMATS = ["csv", "parquet", "excel", "dataset-json", "dataset-ndjson", "xpt"]
     show_default=True,
     help="One file a table; excel: one workbook, a sheet a table; xpt: SAS transport version 5.",
 )
+@click.option(
+    "--as",
+    "shape",
+    type=click.Choice(["tables", "source"]),
+    default="tables",
+    show_default=True,
+    help="The study's tables, or the files that they are read from.",
+)
 @click.option("--sort", is_flag=True, help="Order the rows by key (holds each table in memory).")
 @deidentify_option
 @json_option
@@ -45,6 +53,7 @@ def tabulate(
     out: Path,
     fhir_version: str | None,
     form: str,
+    shape: str,
     sort: bool,
     key: Path | None,
     as_json: bool,
@@ -62,9 +71,15 @@ def tabulate(
     """
     if not fhir and (fhir_version or sort):
         raise click.UsageError("--fhir-version and --sort are for FHIR files: name some, or leave the options out.")
+    if shape == "source" and (key or form != "csv" or not fhir):
+        text = (
+            "--as source is for FHIR files, and writes each file in its own format, as it is: leave out --format and"
+        )
+        raise click.UsageError(f"{text} --deidentify.")
     with command(as_json):
         from fhir_ivig.datasets.output import converted, write_own
         from fhir_ivig.study.study import Study
+        from fhir_ivig.sync.refill import refilled
         from fhir_ivig.sync.tabulate import tabulate as run
 
         loaded, progress = Study.load(study_file(study)), Progress()
@@ -84,6 +99,7 @@ def tabulate(
             finish(own.complete, f"{out}: {counted(own.rows.items())}.", own.as_dict(), as_json)
         kept: Literal["csv", "parquet"] = "parquet" if form == "parquet" else "csv"
         convert = None if form == kept else converted(loaded, form)
+        convert = refilled(loaded) if shape == "source" else convert
         found = run(fhir, loaded, out, version=fhir_version, form=kept, sort=sort, convert=convert, progress=progress)
         progress.end()
         show_issues(found.log.first, sum(found.log.counts.values()))

@@ -47,10 +47,10 @@ _WANTED = {
     "integer": "is no whole number",
     "boolean": "is neither yes nor no: name their words under `codes`",
 }
-_ORDERED = {  # how day, month and year stand, and where they go
-    "DMY": (r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})$", r"\3-\2-\1"),
-    "MDY": (r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})$", r"\3-\1-\2"),
-    "YMD": (r"^(\d{4})[/.-](\d{1,2})[/.-](\d{1,2})$", r"\1-\2-\3"),
+_ORDERED = {  # how day, month and year stand, before a time or none, and where they go
+    "DMY": (r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})($|[T ])", r"\3-\2-\1\4"),
+    "MDY": (r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})($|[T ])", r"\3-\1-\2\4"),
+    "YMD": (r"^(\d{4})[/.-](\d{1,2})[/.-](\d{1,2})($|[T ])", r"\1-\2-\3\4"),
 }
 _WITHOUT_ZONE = r"^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)$"
 _WITHOUT_SECONDS = r"^(\d{4}-\d\d-\d\dT\d\d:\d\d)(Z|[+-]\d\d:\d\d)$"
@@ -103,11 +103,11 @@ def _translated(column: Column, given: pa.StringArray, source: Source) -> pa.Str
         ours = strings(_recoded(text, codes, column.type == "codes") for text in ours.to_pylist())
     if source.decimal == "," and column.type == "decimal":
         ours = with_point(ours)
-    if source.date_order and column.type in ("date", "dateTime"):
-        pattern, order = _ORDERED[source.date_order]
+    if source.order and column.type in ("date", "dateTime"):
+        pattern, order = _ORDERED[source.order]
         iso = pc.replace_substring_regex(ours, pattern, order)
         iso = pc.replace_substring_regex(iso, r"^(\d{4}-)(\d-)", r"\10\2")
-        iso = pc.replace_substring_regex(iso, r"^(\d{4}-\d\d-)(\d)$", r"\10\2")
+        iso = pc.replace_substring_regex(iso, r"^(\d{4}-\d\d-)(\d)($|[T ])", r"\10\2\3")
         ours = pc.if_else(pc.match_substring_regex(ours, pattern), iso, ours)
     if source.zone and column.type == "dateTime":
         ours = pc.replace_substring_regex(ours, _WITHOUT_ZONE, rf"\1T\2{source.zone}")
@@ -181,7 +181,7 @@ def _why_no_date(column: Column, text: str, source: Source) -> str:
     if re.fullmatch(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2}", text):
         return "has a year of two digits: write all four"
     if re.fullmatch(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}", text) and not re.fullmatch(_DATE, text):
-        order = f"not {source.date_order} as `date_order` says" if source.date_order else "read as no order of days"
+        order = f"not {source.order} as `date_order` says" if source.order else "read as no order of days"
         return f"is {order}: say under `date_order` whether it is DMY, MDY or YMD, or write 2003-05-17"
     if re.fullmatch(_DATE, text[:10]) and len(text) >= 10 and not _in_calendar(text[:10]):
         return "is not in the calendar: correct the day"

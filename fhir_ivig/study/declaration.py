@@ -176,6 +176,7 @@ def _ticks(shape: Shape, node: Node, name: str) -> tuple[str, ...]:
     return texts
 
 
+_DATES = r"DMY|MDY|YMD|(DD?([/.-])MM?\2YYYY|MM?([/.-])DD?\3YYYY|YYYY([/.-])MM?\4DD?)([ T]hh:mm(:ss)?)?"
 _READERS: Mapping[str, Callable[[Shape, Node, str], Any]] = {
     "file": Shape.text,
     "sheet": Shape.text,
@@ -184,7 +185,7 @@ _READERS: Mapping[str, Callable[[Shape, Node, str], Any]] = {
     "encoding": _encoding,
     "quote": _quote,
     "decimal": lambda shape, node, name: shape.choice(node, name, (".", ",")),
-    "date_order": lambda shape, node, name: shape.choice(node, name, ("DMY", "MDY", "YMD")),
+    "date_order": lambda shape, node, name: shape.match(node, name, _DATES, "DMY, MDY, YMD or like DD.MM.YYYY hh:mm"),
     "zone": lambda shape, node, name: shape.match(node, name, r"Z|[+-][01][0-9]:[0-5][0-9]", "Z or like +09:00"),
     "columns": Shape.pairs,
     "constants": Shape.pairs,

@@ -19,7 +19,7 @@ from fhir_ivig.study.texts import matches, rows_where, shown, strings, with_poin
 
 Columns = dict[str, pa.StringArray]
 
-_EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, Overflow, Underflow])
+EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, Overflow, Underflow])
 
 
 class Conversion(NamedTuple):
@@ -39,6 +39,8 @@ def assess(study: Study, source: Source, columns: Columns) -> tuple[Columns, lis
     reason why it is missing, or neither); and how many rows were converted.
     """
     ours = dict(columns)
+    for name in {"unit", "upper_limit", "scale_max"} & source.constants.keys():  # they say something of a value
+        ours[name] = pc.if_else(ours["value"].is_valid(), ours[name], pa.scalar(None, pa.string()))
     measures = list(study.measures.values())
     place = pc.index_in(ours["measure"], strings(study.measures))
     unit = strings(measure.unit for measure in measures).take(place)
@@ -129,7 +131,7 @@ def _product(text: str, factor: Decimal) -> str | None:
     if not re.fullmatch(DECIMAL, text):
         return text  # a Flaw already
     try:
-        return str(_EXACT.multiply(Decimal(text), factor))
+        return str(EXACT.multiply(Decimal(text), factor))
     except ArithmeticError:
         return None
 

@@ -12,6 +12,7 @@
 | quote      | the sign around cells that hold the delimiter, `''` for none (`"`)                    |
 | decimal    | `,` where 612,60 means 612.60 (`.`)                                                   |
 | date_order | `DMY`, `MDY` or `YMD` for dates written with `/` `.` `-` (only ISO dates: 2003-05-17) |
+|            | or the way that they are written: `D.M.YYYY`, `MM/DD/YYYY hh:mm`                      |
 | zone       | the zone of times written without one, such as `+09:00` or `Z` (they are errors)      |
 | columns    | `ours: theirs`, columns that have another name in the file (the same names)           |
 | ignore     | columns of the file that are not wanted (none)                                        |
@@ -89,6 +90,11 @@ class Source:
         parquet = folder / f"{self.table}.parquet"
         table = folder / f"{self.table}.csv"
         return parquet if parquet.exists() and not table.exists() else table
+
+    @property
+    def order(self) -> str:
+        """How day, month and year stand: DMY, MDY, YMD; empty where only ISO dates are known."""
+        return "".join(dict.fromkeys(sign for sign in self.date_order or "" if sign in "DMY"))
 
     @property
     def leaves(self) -> tuple[Source, ...]:

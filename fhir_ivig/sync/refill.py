@@ -1,0 +1,145 @@
+"""FHIR resources as the files that a study's tables are read from: the same files, columns, words and units."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING
+
+from fhir_ivig.issue import Issue, IssueError, failed
+from fhir_ivig.study.study import Study
+from fhir_ivig.sync.tabulate import Convert
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from fhir_ivig.study.returning import Returned
+
+
+def refilled(study: Study) -> Convert:
+    """What `tabulate` does with its finished CSV tables to make the study's own files of them (all in memory).
+
+    What was written is read again: each row that does not come back as it was is an error.
+    """
+
+    def convert(folder: Path) -> Iterable[Issue]:
+        from fhir_ivig.study.writing import read_written
+
+        files = {name: folder / f"{name}.csv" for name in study.dictionary}
+        there = {name: path for name, path in files.items() if path.exists()}
+        tables = {name: read_written(path) for name, path in there.items() if name in study.tables}
+        for path in there.values():
+            path.unlink()
+        rmtree(folder / "resources")  # of rows that are no rows of these files
+        return write_sources(study, tables, folder)
+
+    return convert
+
+
+def write_sources(study: Study, tables: Mapping[str, pa.Table], folder: Path) -> Iterator[Issue]:
+    """The tables as the files that they are read from, in a folder; Issues for what their shape cannot hold."""
+    from fhir_ivig.study.returning import returned
+
+    files: dict[Path, list[Returned]] = {}
+    for one in returned(study, tables, _headers(study)):
+        yield from one.issues
+        path = one.source.path(study.folder)
+        if path.resolve().is_relative_to(study.folder.resolve()):
+            files.setdefault(folder / path.relative_to(study.folder), []).append(one)
+        else:
+            text = "This file is not in the folder of study.yaml: it is not written."
+            yield Issue("error", "not-supported", text, one.source.name)
+    for path, sheets in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield from _write(path, sheets)
+    yield from _read_again(replace(study, path=folder / study.path.name), tables)
+
+
+def _headers(study: Study) -> dict[str, list[str]]:
+    """The columns of the study's files that are there and can be read."""
+    from fhir_ivig.study.files import header
+
+    found = {}
+    for part in (part for parts in study.tables.values() for part in parts):
+        if part.name not in found:
+            try:
+                found[part.name] = header(part.path(study.folder), part, part.name)
+            except IssueError:
+                found[part.name] = []
+    return found
+
+
+def _write(path: Path, sheets: Sequence[Returned]) -> list[Issue]:
+    match path.suffix.lower():
+        case ".parquet":
+            from fhir_ivig.study.writing import write_parquet
+
+            table = sheets[0].table
+            write_parquet(path, table.to_batches(), table.column_names)
+        case ".xlsx" | ".xlsm":
+            _write_workbook(path, sheets)
+        case _:
+            return _write_csv(path, sheets[0])
+    return []
+
+
+def _write_csv(path: Path, one: Returned) -> list[Issue]:
+    source, table = one.source, one.table
+    try:
+        with path.open("w", encoding=source.encoding, newline="") as file:
+            writer = csv.writer(
+                file,
+                delimiter=source.delimiter,
+                quotechar=source.quote or None,
+                quoting=csv.QUOTE_MINIMAL if source.quote else csv.QUOTE_NONE,
+                lineterminator="\n",
+            )
+            writer.writerow(table.column_names)
+            writer.writerows(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    except UnicodeEncodeError as error:
+        sign = error.object[error.start : error.start + 1]
+        text = f"`{sign}` cannot be written in {source.encoding}: name another `encoding`. The file is cut off."
+        return [Issue("error", "not-supported", text, source.name)]
+    except csv.Error:
+        text = "A cell holds the delimiter or a line break, and `quote` is empty: name one. The file is cut off."
+        return [Issue("error", "not-supported", text, source.name)]
+    return []
+
+
+def _write_workbook(path: Path, sheets: Sequence[Returned]) -> None:
+    """Every cell as text, so that none is a formula and nothing is rounded."""
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+
+    book = Workbook(write_only=True)
+    for one in sheets:
+        sheet = book.create_sheet(one.source.sheet)
+        for _ in range(one.source.header[-1] - 1):
+            sheet.append([])
+        rows = zip(*(column.to_pylist() for column in one.table.columns), strict=True)
+        for row in [tuple(one.table.column_names), *rows]:
+            cells = [WriteOnlyCell(sheet, value=text) for text in row]
+            for cell, text in zip(cells, row, strict=True):
+                cell.data_type = "s" if text is not None else cell.data_type
+            sheet.append(cells)
+    book.save(path)
+
+
+def _read_again(study: Study, tables: Mapping[str, pa.Table]) -> Iterator[Issue]:
+    import pyarrow as pa
+
+    from fhir_ivig.study.read_again import differences
+    from fhir_ivig.study.tables import read_table
+
+    outside = {path for path in study.files if not path.resolve().is_relative_to(study.folder.resolve())}
+    for name, rows in tables.items():
+        if any(part.path(study.folder) in outside for part in study.tables[name]):
+            continue  # that is an error already
+        blocks = list(read_table(study, name))
+        yield from (issue for block in blocks for issue in block.issues if failed([issue]))
+        again = pa.Table.from_batches([block.batch for block in blocks], rows.schema)
+        file = ", ".join(dict.fromkeys(part.name for part in study.tables[name]))
+        yield from differences(study.dictionary[name], rows, again, file)
