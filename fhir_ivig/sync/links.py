@@ -71,6 +71,9 @@ def read_links(path: Path) -> list[Link]:
     for number, row in enumerate(rows, 2):
         if not any(row):
             continue
+        if len(row) > len(names):
+            said = f"It has {len(row)} cells, the first row {len(names)}: look for a surplus comma."
+            issues.append(Issue("error", "structure", said, str(path), number))
         found = dict(zip(names, row, strict=False))
         cells = [found.get(name, "").strip() for name in COLUMNS]
         said = "It is empty: a link has a subject, a system and a value."

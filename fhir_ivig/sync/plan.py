@@ -151,9 +151,8 @@ class _Planner:
         issue = linking.refused.get(item.ref)
         if linking.refused and not issue:
             whom = {ref.decode() for ref, _ in _REFERENCE.findall(item.line)} & linking.refused.keys()
-            issue = (
-                Issue("error", "not-found", "Its subject has no Patient at the target: not sent.") if whom else None
-            )
+            said = "Its subject has no Patient at the target: not sent."
+            issue = Issue("error", "not-found", said) if whom else None
         if issue:
             self.refuse(item, issue)
         return bool(issue)
@@ -199,7 +198,8 @@ class _Planner:
                     if isinstance(theirs, Issue):
                         self.made.issues += [theirs] * (known[ref].state != "failed")  # that was never there
                         continue
-                    step = step_of_left(resource_type, theirs, known[ref], self.target.base, self.version)
+                    named = known[ref], self.target.base, self.version, self.take.get(ref)
+                    step = step_of_left(resource_type, theirs, *named)
                     if step and step.adopt:
                         self.made.adopted[ref] = step.adopt
                     elif step:
@@ -210,7 +210,7 @@ class _Planner:
         if self.first_digits is not None:
             _settle_digits(self.made, self.exact, self.first_digits)
         text = "is named to be taken, but is no resource that this study sends or has sent. Nothing was sent."
-        if unknown := sorted(self.take.keys() - self.made.states.keys()):
+        if unknown := sorted(self.take.keys() - self.made.states.keys() - self.made.adopted.keys()):
             raise IssueError(*(Issue("error", "not-found", f"{ref} {text}") for ref in unknown))
 
 

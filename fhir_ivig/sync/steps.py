@@ -68,12 +68,17 @@ def _step_of_missing(ours: bytes, entry: Entry | None, base: str, take: Take | N
     return Step("conflict")
 
 
-def step_of_left(resource_type: str, theirs: bytes | None, entry: Entry, base: str, fhir_version: str) -> Step | None:
-    """The step for what the study has no more; None if there is nothing to do."""
+def step_of_left(
+    resource_type: str, theirs: bytes | None, entry: Entry, base: str, fhir_version: str, take: Take | None
+) -> Step | None:
+    """The step for what the study has no more; None if there is nothing to do. Once theirs is taken, it stays as it
+    is."""
     if theirs is None:
         return None
     before, held = fingerprint(theirs, base), version(theirs)
-    if not _ours_before(entry, before, held):
+    if take == "theirs":
+        return Step("unchanged", adopt=Entry("kept", before, held))
+    if take != "ours" and not _ours_before(entry, before, held):
         return Step("conflict", {}, held, before)
     mark = withdrawn(theirs, resource_type, fhir_version)
     if mark == theirs:  # stored by a push that died before it heard so

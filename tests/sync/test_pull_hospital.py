@@ -196,6 +196,7 @@ def test_only_some_mrns_and_codes(hospital: Hospital, server: str, tmp_path: Pat
         ("S-01,urn:x,4711\nS-02,urn:x,4712\n", [(1, None)]),
         ("subject;system;value\nS-01;urn:x;4711\nS-02;urn:x;4712\n", [(1, None)]),
         ("", [(1, None)]),
+        ("subject,system,value\nS-01,urn:x,4711,\n", [(2, None)]),
         ("subject,system,value\n", [(None, None)]),
     ],
 )

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import pytest
@@ -159,6 +159,21 @@ def test_theirs_is_kept_until_a_side_changes(folder: Path, study: Study, server:
     assert counts(push_study(study, server)) == (0, 0, 559, 0, 0, 0, 0)
     edit(folder, "assessments", set_ck("4712"))
     assert counts(push_study(study, server)) == (0, 0, 558, 0, 1, 0, 0)
+
+
+@pytest.mark.parametrize(("whose", "withdrawn"), [("ours", 1), ("theirs", 0)])
+def test_a_conflict_of_a_row_that_left_ends_with_take(
+    folder: Path, study: Study, server: str, whose: Literal["ours", "theirs"], withdrawn: int
+) -> None:
+    edit(folder, "assessments", set_ck("4711"))
+    push_study(study, server)
+    edit(folder, "assessments", set_ck("4712"))
+    ref = first_update(study, server)
+    somebody_changes(server, ref, b'"final"', b'"amended"')
+    edit(folder, "assessments", lambda rows: rows.remove(next(ck(rows))))
+    assert counts(push_study(study, server, withdraw=True)) == (0, 0, 558, 0, 1, 0, 0)
+    assert counts(push_study(study, server, withdraw=True, take={ref: whose}))[4:] == (0, withdrawn, 0)
+    assert counts(push_study(study, server, withdraw=True)) == (0, 0, 558, 0, 0, 0, 0)
 
 
 def test_without_a_journal_a_difference_is_a_conflict(folder: Path, study: Study, server: str) -> None:
