@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_ivig.deidentify.key import Key
-from fhir_ivig.deidentify.study import Deidentified, deidentify, refuse_unclassed
+from fhir_ivig.deidentify.study import Deidentified, deidentify, refuse_mixed, refuse_unclassed
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.whole import check_place, passing_folder
 
@@ -45,6 +45,7 @@ def pull_deidentified(study: Study, source: Any, key: Path, out: Path, **how: An
     from fhir_ivig.sync.pull_study import pull_study
 
     _ready(study, key, out)
+    refuse_mixed(study, out)
     with passing_folder() as passing:
         folder = passing / "cohort"
         found = pull_study(study, source, folder, **how)

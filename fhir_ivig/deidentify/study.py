@@ -84,12 +84,9 @@ def deidentify(
     file that names a subject.
     """
     refuse_unclassed(study)
+    refuse_mixed(study, out)
     found = Deidentified()
-    manifest = read_manifest(study.folder)
-    if manifest.get("deidentified"):
-        text = "This study is de-identified already: take the one that it was made from."
-        raise IssueError(Issue("fatal", "conflict", text, str(study.folder / MARKER)))
-    found.cohort = manifest.get("complete") is not False
+    found.cohort = read_manifest(study.folder).get("complete") is not False
     with whole_folder(out, [study.path, *study.files, key], keep_complete=True) as part:
         found.log.add(_faults(study))
         tables = _read(study, found)
@@ -117,6 +114,17 @@ def refuse_unclassed(study: Study) -> None:
     ]
     if issues:
         raise IssueError(*issues)
+
+
+def refuse_mixed(study: Study, out: Path) -> None:
+    """IssueError for a study that is de-identified already, and for a folder to write with one that is not: it would
+    stay there where the new one is less complete, and be taken for it."""
+    if read_manifest(study.folder).get("deidentified"):
+        text = "This study is de-identified already: take the one that it was made from."
+        raise IssueError(Issue("fatal", "conflict", text, str(study.folder / MARKER)))
+    if (earlier := read_manifest(out)) and not earlier.get("deidentified"):
+        text = "What is here is not de-identified: choose another folder."
+        raise IssueError(Issue("fatal", "conflict", text, str(out)))
 
 
 def _faults(study: Study) -> Iterator[Issue]:

@@ -18,6 +18,7 @@ from fhir_ivig.deidentify.study import Deidentified, deidentify
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.study import KEYS, Study
 from fhir_ivig.sync.export import export
+from fhir_ivig.sync.pull_study import pull_study
 
 STAYS = {"tables", "mappings", "server"}  # told anew, copied, and left out
 
@@ -72,6 +73,19 @@ def test_twice_is_refused(tmp_path: Path) -> None:
     run(sample(tmp_path / "study"))
     with pytest.raises(IssueError, match="de-identified already"):
         deidentify(Study.load(tmp_path / "out/study.yaml"), tmp_path / "key", tmp_path / "again")
+
+
+def test_it_does_not_go_where_something_else_was(tmp_path: Path) -> None:
+    study = Study.load(sample(tmp_path / "study"))
+    export(study, tmp_path / "fhir")
+    pull_study(study, str(tmp_path / "fhir"), tmp_path / "out")
+    for again in (
+        lambda: deidentify(study, tmp_path / "key", tmp_path / "out"),
+        lambda: pull_deidentified(study, str(tmp_path / "fhir"), tmp_path / "key", tmp_path / "out"),
+    ):
+        with pytest.raises(IssueError, match="is not de-identified: choose another folder"):
+            again()
+    assert (tmp_path / "out/resources").is_dir()
 
 
 def test_two_cells_of_one_hash_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
