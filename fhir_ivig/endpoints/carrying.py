@@ -25,7 +25,7 @@ from fhir_ivig.endpoints.tables import Tables
 from fhir_ivig.endpoints.terms import Visit
 
 if TYPE_CHECKING:
-    from fhir_ivig.endpoints.assessments import Readings
+    from fhir_ivig.endpoints.readings import Readings
 
 CARRIED = {
     "locf": "Last observation carried forward",

@@ -20,9 +20,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from fhir_ivig.endpoints.assessments import Readings, readings
+from fhir_ivig.endpoints.assessments import readings
 from fhir_ivig.endpoints.definition import CoreSet, Definition, Measure, Population, Visit
 from fhir_ivig.endpoints.quantities import decimal
+from fhir_ivig.endpoints.readings import Readings
 from fhir_ivig.endpoints.tables import Row, Tables
 from fhir_ivig.issue import Issue
 

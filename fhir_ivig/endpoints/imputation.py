@@ -14,10 +14,11 @@ from decimal import Decimal
 from math import isfinite, sqrt
 from typing import Any, NamedTuple
 
-from fhir_ivig.endpoints.assessments import Readings, readings
+from fhir_ivig.endpoints.assessments import readings
 from fhir_ivig.endpoints.groups import MODELS
 from fhir_ivig.endpoints.inference import LEVEL, as_decimal
 from fhir_ivig.endpoints.populations import Population
+from fhir_ivig.endpoints.readings import Readings
 from fhir_ivig.endpoints.result import NotEvaluableError, Result, left_out, named
 from fhir_ivig.endpoints.tables import Tables
 from fhir_ivig.endpoints.terms import Measure, Plan, Visit

@@ -22,11 +22,12 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from fhir_ivig.endpoints.assessments import Readings, readings
+from fhir_ivig.endpoints.assessments import readings
 from fhir_ivig.endpoints.definition import CoreSet, Definition, Measure, Visit
 from fhir_ivig.endpoints.improvement import scores
 from fhir_ivig.endpoints.populations import Population
 from fhir_ivig.endpoints.quantities import decimal, texts
+from fhir_ivig.endpoints.readings import Readings
 from fhir_ivig.endpoints.tables import Tables
 from fhir_ivig.endpoints.verdicts import ALONE, COMPARISONS, WORSENING, Verdict, Verdicts, combined, compared
 from fhir_ivig.issue import Code, Issue

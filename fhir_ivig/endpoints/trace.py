@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from fhir_ivig.endpoints.assessments import Readings
 from fhir_ivig.endpoints.compute import compute
 from fhir_ivig.endpoints.definition import fault
+from fhir_ivig.endpoints.readings import Readings
 from fhir_ivig.endpoints.result import Result
 from fhir_ivig.endpoints.tables import Row
 from fhir_ivig.endpoints.terms import Plan

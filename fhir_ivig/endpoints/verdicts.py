@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from fhir_ivig.endpoints.assessments import Readings
 from fhir_ivig.endpoints.definition import Measure, Visit
+from fhir_ivig.endpoints.readings import Readings
 from fhir_ivig.endpoints.tables import Row
 
 # Of a measure: value, value before, end of the scale (0: none) and the limit -> met or not; bounds are included but

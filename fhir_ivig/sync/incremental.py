@@ -17,8 +17,8 @@ from fhir_ivig.fhir.client import Client, RefusedError
 from fhir_ivig.fhir.folder import create
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.manifest import shown
-from fhir_ivig.sync.pull import Known, Search
 from fhir_ivig.sync.receiving import about
+from fhir_ivig.sync.search import Known, Search
 from fhir_ivig.sync.whole import read_manifest
 
 OVERLAP = timedelta(minutes=5)  # what a server commits late, with an earlier time, is not missed

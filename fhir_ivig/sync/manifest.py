@@ -17,7 +17,7 @@ from fhir_ivig.sync.source import Server
 from fhir_ivig.sync.whole import MARKER
 
 if TYPE_CHECKING:
-    from fhir_ivig.sync.pull import Search
+    from fhir_ivig.sync.search import Search
 
 _PERSONAL = ("identifier", "_id")  # parameters whose values name persons
 

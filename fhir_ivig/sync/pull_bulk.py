@@ -12,7 +12,9 @@ from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.fhir.folder import Folder, create
 from fhir_ivig.sync.bulk import Export, Exported
 from fhir_ivig.sync.incremental import deleted_since
-from fhir_ivig.sync.pull import Known, Pulled, Search, pull
+from fhir_ivig.sync.pull import pull
+from fhir_ivig.sync.receiving import Pulled
+from fhir_ivig.sync.search import Known, Search
 from fhir_ivig.sync.source import Server
 
 _NOT_OF_PATIENTS = {"ResearchStudy"}  # which an export of Patients does not have

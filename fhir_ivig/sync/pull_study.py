@@ -22,9 +22,10 @@ from fhir_ivig.sync.export import bind
 from fhir_ivig.sync.incremental import deleted_since, known_from, merge
 from fhir_ivig.sync.links import Link, Linked, doubt_strangers, identifiers, links_named, patient_mapping, resolve
 from fhir_ivig.sync.portions import Portions, kept
-from fhir_ivig.sync.pull import Known, Search, pull
+from fhir_ivig.sync.pull import pull
 from fhir_ivig.sync.pull_bulk import pull_bulk
 from fhir_ivig.sync.receiving import Pulled
+from fhir_ivig.sync.search import Known, Search
 from fhir_ivig.sync.searches import searches
 from fhir_ivig.sync.source import Server, ask_server, open_source
 from fhir_ivig.sync.tabulate import Tabulated, tabulate_into

@@ -12,7 +12,7 @@ from fhir_ivig.mapping.identity import identifier_system
 from fhir_ivig.mapping.mapping import Mapping
 from fhir_ivig.mapping.reads import Reads
 from fhir_ivig.mapping.template import Constant, Group, Hole, Items, Template
-from fhir_ivig.sync.pull import Search
+from fhir_ivig.sync.search import Search
 
 _SPECIAL = re.compile(r"([\\,|$])")
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 from decimal import Decimal
 
 from fhir_ivig.endpoints.arms import groups
-from fhir_ivig.endpoints.assessments import Readings, readings
+from fhir_ivig.endpoints.assessments import readings
 from fhir_ivig.endpoints.definition import Measure, Population, Visit
 from fhir_ivig.endpoints.groups import mean_difference, rank_sum, shift
 from fhir_ivig.endpoints.quantities import average
+from fhir_ivig.endpoints.readings import Readings
 from fhir_ivig.endpoints.result import NotEvaluableError, Result, left_out
 from fhir_ivig.endpoints.tables import Tables, references
 from fhir_ivig.issue import Issue

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from fhir_ivig.endpoints.assessments import COLUMNS, number
+from fhir_ivig.endpoints.assessments import number
 from fhir_ivig.endpoints.definition import Measure, Population
 from fhir_ivig.endpoints.infusion_rates import course_doses, rates
 from fhir_ivig.endpoints.infusions import by_course, given
 from fhir_ivig.endpoints.quantities import Days, average, days, decimal
+from fhir_ivig.endpoints.readings import COLUMNS
 from fhir_ivig.endpoints.result import NotEvaluableError, Result, left_out, named
 from fhir_ivig.endpoints.tables import Row, Tables, by_subject, references
 from fhir_ivig.issue import Issue

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from fhir_ivig.endpoints.arms import against_last, groups
-from fhir_ivig.endpoints.assessments import Readings, readings
+from fhir_ivig.endpoints.assessments import readings
 from fhir_ivig.endpoints.definition import Measure, Population, Visit
 from fhir_ivig.endpoints.groups import ancova, mean_difference, rank_sum, shift
 from fhir_ivig.endpoints.imputation import impute, imputed_change, imputed_difference, told
 from fhir_ivig.endpoints.inference import paired_t
 from fhir_ivig.endpoints.quantities import average
+from fhir_ivig.endpoints.readings import Readings
 from fhir_ivig.endpoints.result import Result, left_out
 from fhir_ivig.endpoints.tables import Tables, references
 from fhir_ivig.issue import Issue

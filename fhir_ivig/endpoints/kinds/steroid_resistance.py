@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from fhir_ivig.endpoints.assessments import COLUMNS, number
+from fhir_ivig.endpoints.assessments import number
 from fhir_ivig.endpoints.definition import Measure, Population
 from fhir_ivig.endpoints.infusions import first_infusions
 from fhir_ivig.endpoints.medications import doses, longest_run
 from fhir_ivig.endpoints.quantities import Days, days
+from fhir_ivig.endpoints.readings import COLUMNS
 from fhir_ivig.endpoints.result import NotEvaluableError, Result, left_out
 from fhir_ivig.endpoints.tables import Row, Tables, by_subject, references
 from fhir_ivig.issue import Issue
