@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fhir_ivig.sync.pull_study import pull_study as pull
     from fhir_ivig.sync.push_study import push_study as push
     from fhir_ivig.sync.tabulate import tabulate
+    from fhir_ivig.verification.study import diff_study
 
 __all__ = [
     "Issue",
@@ -29,6 +30,7 @@ __all__ = [
     "bind_mapping",
     "compute_endpoints",
     "deidentify_study",
+    "diff_study",
     "export",
     "from_outcome",
     "make_report",
@@ -47,6 +49,7 @@ _HOME = {
     "StudyMapping": "library",
     "bind_mapping": "library",
     "compute_endpoints": "library",
+    "diff_study": "verification.study",
     "make_report": "reporting",
     "deidentify_study": "deidentify.study:deidentify",
     "Mappings": "mapping.collection",

@@ -24,7 +24,7 @@ HEAVY += ("ucumvert", "jinja2")
 
 # Room -> the rooms that it may import from, besides itself.
 CORE = {"issue", "yamltext", "shape"}
-ALL = CORE | {"mapping", "study", "fhir", "sync", "endpoints", "report", "datasets"}
+ALL = CORE | {"mapping", "study", "fhir", "sync", "endpoints", "report", "datasets", "verification"}
 ALL |= {"library", "reporting", "answers", "demo", "deidentify"}
 MAY_IMPORT = {
     "issue": set(),
@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "datasets": CORE | {"study", "sync"},
     "sync": CORE | {"mapping", "study", "fhir"},
     "deidentify": CORE | {"study", "fhir", "sync"},
+    "verification": CORE | {"mapping", "study", "fhir", "sync"},
     "__init__": ALL,
     "library": ALL,
     "reporting": ALL,

@@ -20,6 +20,7 @@ COMMANDS = {
     "push": "Send a study to a FHIR server or an NDJSON folder; twice is once.",
     "status": "Show what is known of earlier pushes to a target.",
     "pull": "Fetch a study from a FHIR server or folder, as FHIR and as tables.",
+    "diff": "Hold a study's tables against a hospital's record, cell by cell.",
     "server": "Show what a FHIR server can, and how it will be treated for that.",
     "endpoints": "Compute a trial's endpoints from its tables.",
     "deidentify": "Write a study without what tells who its subjects are.",

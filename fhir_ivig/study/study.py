@@ -14,8 +14,10 @@
 |              | first day of the subject's first course, day 0. Windows do not overlap; without one, no |
 |              | day belongs to it. `several` and `baseline` are for endpoints                           |
 | measures     | `name: {label, unit, better, scale_max}`, what assessments measure: numbers where there |
-|              | is a unit, else words. `better` is lower or higher; a scale goes from 0 to `scale_max`  |
+|              | is a unit, else words. `better` is lower or higher; a scale goes from 0 to `scale_max`. |
+|              | `tolerance` or `tolerance_percent`, and `tolerance_days`: how far `diff` lets be apart  |
 | tables       | `table: {...}`, how it is read: see `fhir_ivig.study.source`. What is not named is absent |
+| tolerance_days | `table: days`: dates of that table are equal to `diff` when no more days are between  |
 | core_set     | which measures are the core set of myositis; passed on as it stands                     |
 | populations  | who is counted; passed on as it stands                                                  |
 | endpoints    | what is asked; passed on as it stands                                                   |
@@ -29,7 +31,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,12 +42,16 @@ from fhir_ivig.study.classes import classed
 from fhir_ivig.study.declaration import read_sources
 from fhir_ivig.study.dictionary import Table, dictionary, extend
 from fhir_ivig.study.source import Source
+from fhir_ivig.study.tolerances import KEYS as TOLERANCES
+from fhir_ivig.study.tolerances import NONE as NO_TOLERANCE
+from fhir_ivig.study.tolerances import Tolerance, read_tolerance, read_tolerance_days
 from fhir_ivig.yamltext import Node, load, plain
 
+MEASURE = ("label", "unit", "better", "scale_max", "several", *TOLERANCES)
 REQUIRED = ("study", "title", "status", "base", "fhir_version")
 KEYS = (
-    *REQUIRED, "parameters", "mappings", "visits", "measures", "core_set", "tables", "populations",
-    "endpoints", "multiplicity", "references", "dictionary", "deidentify", "server",
+    *REQUIRED, "parameters", "mappings", "visits", "measures", "tolerance_days", "core_set", "tables",
+    "populations", "endpoints", "multiplicity", "references", "dictionary", "deidentify", "server",
 )  # fmt: skip
 BASE = (
     r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~%+:-]+)*"
@@ -73,6 +79,7 @@ class Measure:
     unit: str | None = None
     better: str | None = None
     scale_max: str | None = None
+    tolerance: Tolerance = NO_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,7 @@ class Study:
     references: tuple[Mapping[str, str], ...]
     dictionary: Mapping[str, Table]
     server: Node | None = None
+    tolerance_days: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -144,6 +152,7 @@ class Study:
             references=_references(given["references"], shape) if "references" in given else (),
             dictionary=tables,
             server=given.get("server"),
+            tolerance_days=read_tolerance_days(node["tolerance_days"], tables, shape),
         )
         if shape.issues:
             raise IssueError(*sorted(shape.issues, key=lambda issue: issue.row or 0))
@@ -197,7 +206,7 @@ def _measures(node: Node, shape: Shape) -> dict[str, Measure]:
     for name, child in shape.mapping(node, "measures").items():
         where = f"measures.{name}"
         shape.match(Node("scalar", name, child.line), "measures", WORD, "a name without blanks at its ends")
-        given = shape.fields(child, where, ("label", "unit", "better", "scale_max", "several"), ("label",))
+        given = shape.fields(child, where, MEASURE, ("label",))
         if "scale_max" in given and "unit" not in given:
             shape.refuse(child, f"{where}: a scale needs a `unit`, such as score.", "required")
         measures[name] = Measure(
@@ -208,6 +217,7 @@ def _measures(node: Node, shape: Shape) -> dict[str, Measure]:
             shape.match(given["scale_max"], f"{where}.scale_max", DECIMAL, "a number") or None
             if "scale_max" in given
             else None,
+            read_tolerance(given, where, shape),
         )
     return measures
 

@@ -32,6 +32,7 @@ class Rows:
     file: where they come from, as Issues name it. issues: what was found in these rows.
     withheld: how many rows are not in the batch because of an error, which is among the issues.
     cells: where columns of ours stand in the file, where our name does not say it: `labs!C` in a workbook.
+    wrong: the withheld rows as they stand, in pieces, each with its rows' numbers.
     """
 
     table: str
@@ -41,6 +42,7 @@ class Rows:
     issues: list[Issue] = field(default_factory=list)
     withheld: int = 0
     cells: Mapping[str, str] = field(default_factory=dict)
+    wrong: tuple[tuple[pa.RecordBatch, np.ndarray], ...] = ()
 
     def placed(self, issue: Issue) -> Issue:
         """An Issue of these rows, its text beginning with the cell: `labs!C17: ...`."""
@@ -128,7 +130,8 @@ def _in_turn(parts: list[Rows]) -> Rows:
     issues = [issue for rows in parts for issue in rows.issues]
     cells = dict(set.intersection(*(set(rows.cells.items()) for rows in parts)))
     withheld = sum(rows.withheld for rows in parts)
-    return Rows(parts[0].table, whole, numbers[order], parts[0].file, issues, withheld, cells)
+    wrong = tuple(piece for rows in parts for piece in rows.wrong)
+    return Rows(parts[0].table, whole, numbers[order], parts[0].file, issues, withheld, cells, wrong)
 
 
 def cells_of(study: Study, name: str, column: str) -> set[str]:
@@ -231,9 +234,8 @@ def _checked(
         for row, name, code, text in sorted(flaws, key=lambda flaw: flaw[0])
         if not blank[row]
     ]
-    keep = ~(bad | blank)
-    right = batch.filter(pa.array(keep))
-    return Rows(table.name, right, numbers[keep], file, issues, int((bad & ~blank).sum())), counts
+    pieces = [(batch.filter(pa.array(mask)), numbers[mask]) for mask in (~(bad | blank), bad & ~blank)]
+    return Rows(table.name, *pieces[0], file, issues, len(pieces[1][1]), wrong=(pieces[1],)), counts
 
 
 def _conversion_issues(counts: Counter[Conversion], file: str) -> list[Issue]:

@@ -20,7 +20,9 @@ from fhir_ivig.sync.lease import lease
 MARKER = "manifest.json"  # what tells a folder of ours, which may be replaced, from anybody's
 _PASSING, _LEASE = "fhir-ivig-", "lease"
 _BEGUN = 60  # seconds after which a run has its lease
-_OURS = re.compile(r"study\.yaml|fhir|mappings|resources|.*\.(json|ndjson|csv|parquet|xlsx|xlsm|xpt|svg|png)")
+_OURS = re.compile(
+    r"study\.yaml|fhir|mappings|resources|diff\.html|.*\.(json|ndjson|csv|parquet|xlsx|xlsm|xpt|svg|png)"
+)
 
 
 @contextmanager
