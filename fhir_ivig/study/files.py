@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_ivig.issue import Issue, IssueError
-from fhir_ivig.study import columnar, delimited, workbook
+from fhir_ivig.study import columnar, dataset_json, delimited, transport, workbook
 from fhir_ivig.study.block import Block
 from fhir_ivig.study.source import Source
 
@@ -23,6 +23,10 @@ def header(path: Path, source: Source, file: str) -> list[str]:
                 names = columnar.header(path, file)
             case ".xlsx" | ".xlsm" | ".xls" | ".xlsb" | ".ods":
                 names = workbook.header(path, source, file)
+            case ".xpt":
+                names = transport.header(path, file)
+            case ".json" | ".ndjson":
+                names = dataset_json.header(path, file)
             case _:
                 names = delimited.header(path, source, file)
     if not names:
@@ -38,6 +42,10 @@ def blocks(path: Path, source: Source, file: str, names: list[str], rows: int) -
                 made = columnar.blocks(path, file, rows)
             case ".xlsx" | ".xlsm":
                 made = workbook.blocks(path, source, file)
+            case ".xpt":
+                made = transport.blocks(path, source, file)
+            case ".json" | ".ndjson":
+                made = dataset_json.blocks(path, file)
             case _:
                 made = delimited.blocks(path, source, file, names)
         for block in made:

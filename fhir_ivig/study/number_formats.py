@@ -24,6 +24,12 @@ def number_text(value: str, form: str) -> str:
         rounded = number.quantize(Decimal(1).scaleb(-digits))
         if rounded == number:
             return f"{rounded:f}".zfill(whole) if not digits else f"{rounded:f}"
+    return plain_number(float(value))
+
+
+def plain_number(value: float) -> str:
+    """A number with at most 15 significant digits, in which every decimal number of so many comes back."""
+    number = Decimal(f"{value:.15g}")
     return f"{number:f}" if -9 <= number.adjusted() <= 20 else str(number)
 
 

@@ -115,7 +115,8 @@ class Lost:
         leaves = [leaf for reader in readers for leaf in reader.leaves]
         looks = all(leaf.where or leaf.own for leaf in leaves) and (not source.shared or bool(source.beside))
         self.leaves = leaves if looks else []
-        self.key = list(dict.fromkeys([*source.columns.values(), *source.where])) if source.rows else []
+        wide = any(leaf.own for leaf in source.leaves)
+        self.key = list(dict.fromkeys([*source.columns.values(), *source.where])) if wide else []
         self.seen: dict[str, int] = {}
         self.none: list[int] = []
         self.again: list[tuple[int, int]] = []

@@ -81,6 +81,9 @@ def _write(path: Path, sheets: Sequence[Returned]) -> list[Issue]:
             write_parquet(path, table.to_batches(), table.column_names)
         case ".xlsx" | ".xlsm":
             _write_workbook(path, sheets)
+        case ".xpt" | ".json" | ".ndjson":
+            text = f"Files of the kind {path.suffix} are read, not written in this shape: see `tabulate --format`."
+            return [Issue("error", "not-supported", text, sheets[0].source.name)]
         case _:
             return _write_csv(path, sheets[0])
     return []
