@@ -27,6 +27,7 @@ samples: $(READY)  ## write the FHIR files of the sample study anew from its tab
 	$(BIN)/python -m sample_bundles
 	$(BIN)/python -m sample_bundles.synthetic
 	$(BIN)/python -m sample_bundles.sources
+	$(BIN)/python -m sample_bundles.redcap
 
 lock: $(READY)  ## resolve the dependencies anew
 	$(BIN)/pip install pip-tools

@@ -28,6 +28,7 @@ from typing import Any
 
 import pytest
 import yaml
+from servers.redcap import TOKEN
 
 from fhir_ivig.cli import COMMANDS
 from fhir_ivig.endpoints.compute import KINDS
@@ -58,11 +59,11 @@ def shows(shown: str, real: str) -> bool:
 class Reader:
     """Someone who does, in a folder, what a document says."""
 
-    def __init__(self, folder: Path, server: str | None) -> None:
+    def __init__(self, folder: Path, servers: dict[str, str]) -> None:
         self.folder, self.names = folder, dict[str, Any]()
         copytree(ROOT / "sample_bundles", folder / "sample_bundles")  # a push leaves its journal there
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        self.environment = {**os.environ, "PATH": path, "COLUMNS": "100", **({"FHIR": server} if server else {})}
+        self.environment = {**os.environ, "PATH": path, "COLUMNS": "100", **servers}
 
     def console(self, text: str) -> None:
         parts = re.split(r"^\$ (.*(?:\n> .*)*)\n", text, flags=re.MULTILINE)
@@ -120,11 +121,20 @@ class Reader:
         file.write_text(rest, "utf-8")
 
 
+def servers_of(commands: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    """The variables with the addresses of the servers that commands ask."""
+    found = {"FHIR": request.getfixturevalue("server")} if "$FHIR" in commands else {}
+    if "$REDCAP" in commands:
+        found |= {"REDCAP": request.getfixturevalue("redcap_project").url, "FHIR_IVIG_REDCAP_TOKEN": TOKEN}
+    return found
+
+
 @pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)
 def test_a_document_is_true(file: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     every = blocks(file)
-    asks = any("$FHIR" in text for language, text, _ in every if language == "console")
-    reader = Reader(tmp_path, request.getfixturevalue("server") if asks else None)
+    reader = Reader(
+        tmp_path, servers_of("".join(text for language, text, _ in every if language == "console"), request)
+    )
     printed = ""
     for language, text, line in every:
         try:

@@ -25,7 +25,7 @@ HEAVY += ("ucumvert", "jinja2")
 # Room -> the rooms that it may import from, besides itself.
 CORE = {"issue", "yamltext", "shape"}
 ALL = CORE | {"mapping", "study", "fhir", "sync", "endpoints", "report", "datasets", "verification"}
-ALL |= {"library", "reporting", "answers", "demo", "deidentify"}
+ALL |= {"library", "reporting", "answers", "demo", "deidentify", "redcap"}
 MAY_IMPORT = {
     "issue": set(),
     "yamltext": {"issue"},
@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "sync": CORE | {"mapping", "study", "fhir"},
     "deidentify": CORE | {"study", "fhir", "sync"},
     "verification": CORE | {"mapping", "study", "fhir", "sync"},
+    "redcap": CORE | {"study", "fhir", "sync"},
     "__init__": ALL,
     "library": ALL,
     "reporting": ALL,

@@ -25,6 +25,7 @@ COMMANDS = {
     "endpoints": "Compute a trial's endpoints from its tables.",
     "deidentify": "Write a study without what tells who its subjects are.",
     "report": "Write a report on a trial: endpoints, figures and tables on one page.",
+    "redcap": "A REDCap project: pull, check, plan and push through its API.",
     "demo": "Run the sample study through a FHIR server and back.",
 }
 

@@ -25,7 +25,7 @@ class Gate:
         """The gate of a FHIR base address; IssueError if it is none, or is http and neither loopback nor allowed."""
         parts = _split(base)
         if parts is None or parts.scheme not in _PORTS or not parts.hostname or parts.query or parts.fragment:
-            raise _closed("the FHIR address must look like https://host/path, without user name, ? or #")
+            raise _closed("the address must look like https://host/path, without user name, ? or #")
         if parts.scheme == "http" and not insecure_http and not _is_loopback(parts.hostname):
             raise _closed(f"{_origin(parts)} is not encrypted: use its https address")
         return cls(base.rstrip("/"))

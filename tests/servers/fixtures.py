@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 from servers.processes import MissingError, hapi, medplum, sekmet
+from servers.redcap import TOKEN, RedcapServer, redcap
+
+from sample_bundles.redcap import FOLDER
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +53,14 @@ def hapi_own_ids(run_folder: Path) -> Iterator[str]:
 def medplum_url(run_folder: Path) -> Iterator[str]:
     """The base address of Medplum's FHIR router (R4) with its memory repository."""
     yield from _had(medplum(run_folder))
+
+
+@pytest.fixture
+def redcap_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[RedcapServer]:
+    """A stand-in for REDCap with the sample as its project, its token in the environment."""
+    monkeypatch.setenv("FHIR_IVIG_REDCAP_TOKEN", TOKEN)
+    with redcap(FOLDER) as server:
+        yield server
 
 
 def _had(server: AbstractContextManager[str]) -> Iterator[str]:

@@ -1,0 +1,96 @@
+"""An export of a project's records as CSV, raw or labelled.
+
+One row is a record, in longitudinal projects a record and event, and of a form that repeats an instance of it.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.redcap.dictionary import Dictionary, Field
+
+EVENT, INSTRUMENT, INSTANCE = "redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"
+STRUCTURE = {  # REDCap's own columns, and what they are called in an export with labels as headers
+    EVENT: "Event Name",
+    INSTRUMENT: "Repeat Instrument",
+    INSTANCE: "Repeat Instance",
+    "redcap_data_access_group": "Data Access Group",
+    "redcap_survey_identifier": "Survey Identifier",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A file's header and rows; `meant`: column -> field, and the choice whose box it is (else empty)."""
+
+    file: str
+    header: Sequence[str]
+    rows: Sequence[Mapping[str, str]]
+    meant: Mapping[str, tuple[Field, str]]
+    labels: bool = False  # the cells are labels, not codes
+    own: Mapping[str, str] = field(default_factory=dict)  # REDCap's own columns -> their names here
+
+
+def read_export(path: Path, dictionary: Dictionary) -> Export:
+    """An export; IssueError where it is no CSV file in UTF-8, or its header names a column twice."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.reader(file))
+    except UnicodeDecodeError:
+        raise IssueError(Issue("fatal", "structure", "This is not UTF-8: save it as UTF-8.", path.name)) from None
+    except OSError as error:
+        raise IssueError(Issue("fatal", "not-found", f"Cannot read it: {error.strerror}.", path.name)) from None
+    except csv.Error as error:
+        raise IssueError(Issue("fatal", "structure", f"This is no CSV file: {error}.", path.name)) from None
+    return of_rows(rows, path.name, dictionary)
+
+
+def of_rows(rows: Sequence[Sequence[str]], file: str, dictionary: Dictionary) -> Export:
+    """An export of rows of cells, the header first; IssueError for a header without names or with one twice."""
+    if not rows or not any(rows[0]):
+        raise IssueError(Issue("fatal", "structure", "The first row is empty: it must name the columns.", file, 1))
+    header = rows[0]
+    if twice := [name for name, times in Counter(header).items() if times > 1]:
+        text = "stands twice in the header: export with field names as headers (raw), not labels."
+        raise IssueError(*(Issue("fatal", "duplicate", f"`{name}` {text}", file, 1, name) for name in twice))
+    raw, labelled = _raw(dictionary), _labelled(dictionary)
+    by_label = sum(name in labelled for name in header) > sum(name in raw for name in header)
+    meant = labelled if by_label else raw
+    own = {name: label if by_label else name for name, label in STRUCTURE.items()}
+    cells = [dict(zip(header, row, strict=False)) for row in rows[1:] if any(row)]
+    found = Export(
+        file, header, cells, {name: meant[name] for name in header if name in meant},
+        own={name: theirs for name, theirs in own.items() if theirs in header},
+    )  # fmt: skip
+    return Export(found.file, header, cells, found.meant, _in_labels(found), found.own)
+
+
+def _raw(dictionary: Dictionary) -> dict[str, tuple[Field, str]]:
+    return {name: (field, code) for field in dictionary.fields.values() for name, code in field.columns.items()}
+
+
+def _labelled(dictionary: Dictionary) -> dict[str, tuple[Field, str]]:
+    found = {}
+    for field_ in dictionary.fields.values():
+        for code in field_.columns.values():
+            name = f"{field_.label} (choice={field_.choices[code]})" if code else field_.label
+            found[name] = (field_, code)
+    return found
+
+
+def _in_labels(export: Export) -> bool:
+    """Whether choices stand as labels: more cells are one than are a code."""
+    labels = codes = 0
+    for name, (field_, code) in export.meant.items():
+        if not field_.choices:
+            continue
+        for row in export.rows:
+            if cell := row.get(name):
+                labels += cell in (("Checked", "Unchecked") if code else field_.choices.values())
+                codes += cell in (("0", "1") if code else field_.choices)
+    return labels > codes
