@@ -18,6 +18,7 @@ import numpy as np
 from fhir_ivig.issue import Code, Issue, IssueError
 from fhir_ivig.study.block import Block
 from fhir_ivig.study.number_formats import day_text, number_text
+from fhir_ivig.study.shared_strings import joined, shared_strings
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.texts import shown, strings
 
@@ -30,13 +31,15 @@ _WHAT = "a formula without a stored value: open the workbook in Excel, let it ca
 
 
 class _Sheet:
-    """A sheet of an open workbook: its rows as texts."""
+    """A sheet of an open workbook, `part` of its archive: its rows as texts."""
 
-    def __init__(self, book: Any, sheet: Any, file: str) -> None:
+    def __init__(self, reader: Any, title: str, part: str) -> None:
         from openpyxl.styles.numbers import BUILTIN_FORMATS
         from openpyxl.utils.datetime import MAC_EPOCH
 
-        self.book, self.sheet, self.file = book, sheet, file
+        self.archive, self.title, self.part = reader.archive, title, part
+        self.shared = shared_strings(reader)
+        book = reader.wb
         self.since_1904 = book.epoch == MAC_EPOCH
         self.formats = [
             BUILTIN_FORMATS.get(style.numFmtId, "General")
@@ -55,7 +58,7 @@ class _Sheet:
         letters = lru_cache(1 << 14)(column_index_from_string)
         number = 0
         data: Any = None
-        with self.sheet._get_source() as raw:
+        with self.archive.open(self.part) as raw:
             for event, element in iterparse(raw, ("start", "end")):
                 if element.tag == DATA_TAG:
                     if event == "end":
@@ -81,16 +84,16 @@ class _Sheet:
     def cell(self, element: Any) -> tuple[str, str]:
         """The text of a cell, and why it cannot be taken; empty where there is none."""
         from openpyxl.utils.escape import unescape
-        from openpyxl.worksheet._reader import FORMULA_TAG, INLINE_STRING, VALUE_TAG, Text
+        from openpyxl.worksheet._reader import FORMULA_TAG, INLINE_STRING, VALUE_TAG
 
         kind, value = element.get("t", "n"), element.findtext(VALUE_TAG)
         if kind == "inlineStr":
             inline = element.find(INLINE_STRING)
-            return ("" if inline is None else unescape(Text.from_tree(inline).content)), ""
+            return ("" if inline is None else joined(inline)), ""
         if value is None or (not value and kind != "str"):
             return ("", "") if element.find(FORMULA_TAG) is None or kind == "str" else ("=", f"This is {_WHAT}.")
         if kind == "s":
-            return unescape(self.book.shared_strings[int(value)]), ""
+            return self.shared[int(value)], ""
         if kind == "b":
             return ("yes" if int(value) else "no"), ""
         if kind == "e":
@@ -126,7 +129,7 @@ class _Sheet:
         from openpyxl.xml.constants import SHEET_MAIN_NS
         from openpyxl.xml.functions import iterparse
 
-        with self.sheet._get_source() as raw:
+        with self.archive.open(self.part) as raw:
             for _, element in iterparse(raw):
                 if element.tag == f"{{{SHEET_MAIN_NS}}}mergeCell":
                     yield range_boundaries(element.get("ref"))
@@ -144,7 +147,7 @@ def blocks(path: Path, source: Source, file: str) -> Iterator[Block]:
     from openpyxl.utils.cell import get_column_letter
 
     with _opened(path, source, file) as sheet:
-        names, title = sheet.named(source.header), sheet.sheet.title
+        names, title = sheet.named(source.header), sheet.title
         cells = {name: f"{title}!{get_column_letter(column)}" for column, name in names.items()}
         rows: list[tuple[int, dict[int, str], dict[int, str]]] = []
         for row in sheet.rows():
@@ -177,33 +180,41 @@ def _opened(path: Path, source: Source, file: str) -> Iterator[_Sheet]:
     """The sheet of a source; IssueError for whatever is no workbook that may be read, and what is wrong inside."""
     _check(path, file)
     try:
-        from openpyxl import load_workbook
+        import openpyxl.reader.excel
+        from openpyxl.styles.stylesheet import apply_stylesheet
     except ImportError:
         text = 'Workbooks need the extra: pip install "fhir-ivig[excel]".'
         raise _fatal("not-supported", text, file) from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of parts that are of no account here
-            book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
-        try:
-            yield _Sheet(book, _chosen(book, source, file), file)
-        finally:
-            book.close()
+            reader = openpyxl.reader.excel.ExcelReader(path, read_only=True, data_only=True, keep_links=False)
+        with reader.archive:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                reader.read_manifest()
+                reader.read_workbook()
+                apply_stylesheet(reader.archive, reader.wb)
+                title, part = _chosen(reader, source, file)
+            yield _Sheet(reader, title, part)
     except (IssueError, OSError):
         raise
     except Exception:  # whatever a damaged or hostile file makes the reader raise
         raise _fatal("structure", "This workbook is damaged: open it in Excel and save it again.", file) from None
 
 
-def _chosen(book: Any, source: Source, file: str) -> Any:
-    names = [sheet.title for sheet in book.worksheets]
-    shown_names = [sheet.title for sheet in book.worksheets if sheet.sheet_state == "visible"]
-    if source.sheet is None and len(shown_names) != 1:
-        raise _fatal("required", f"Say under `sheet` which is meant: {', '.join(names)}.", file)
-    if source.sheet is not None and source.sheet not in names:
-        text = f"There is no sheet {shown(source.sheet)}. There are: {', '.join(names)}."
+def _chosen(reader: Any, source: Source, file: str) -> tuple[str, str]:
+    """The sheet's name, and its part in the archive. (Charts are sheets too, and hold no cells.)"""
+    sheets = [(sheet, part) for sheet, part in reader.parser.find_sheets() if part.Type.endswith("/worksheet")]
+    parts = {sheet.name: part.target for sheet, part in sheets}
+    visible = [sheet.name for sheet, _ in sheets if sheet.state == "visible"]
+    if source.sheet is None and len(visible) != 1:
+        raise _fatal("required", f"Say under `sheet` which is meant: {', '.join(parts)}.", file)
+    if source.sheet is not None and source.sheet not in parts:
+        text = f"There is no sheet {shown(source.sheet)}. There are: {', '.join(parts)}."
         raise _fatal("not-found", text, file)
-    return book[source.sheet or shown_names[0]]
+    title = source.sheet or visible[0]
+    return title, parts[title]
 
 
 def _check(path: Path, file: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from books import make_book
+from openpyxl import Workbook
+from openpyxl.xml.constants import SHEET_MAIN_NS
 from trial import MakeStudy
 
 from fhir_ivig.issue import Issue
@@ -116,6 +119,48 @@ def test_macros_are_not_run(make_study: MakeStudy, tmp_path: Path) -> None:
         packed.writestr("xl/vbaProject.bin", b"\0" * 100)
     [rows] = read_table(make_study(tables={"subjects": {"file": "book.xlsm"}}), "subjects")
     assert rows.batch["subject"].to_pylist() == ["S01"]
+
+
+def test_texts_as_excel_saves_them(make_study: MakeStudy, tmp_path: Path) -> None:
+    """Beside the sheets, each once; in pieces of several looks, with readings beside them, and escaped."""
+    texts = ["subject", "mrn", "site", "S01", "_x005F_x0041_", ["Tokyo ", "East"]]
+    path = tmp_path / "book.xlsx"
+    make_book(path, {"who": [["subject", "mrn", "site"], ["S01", "a", "b"]]})
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name).decode() for name in packed.namelist()}
+    sheet, number = "xl/worksheets/sheet1.xml", iter(range(6))
+    inline = re.compile(r't="inlineStr"><is><t>[^<]*</t></is>')
+    parts[sheet] = inline.sub(lambda _: f't="s"><v>{next(number)}</v>', parts[sheet])
+    items = "".join(
+        f"<si><t>{text}</t></si>"
+        if isinstance(text, str)
+        else "<si>"
+        + "".join(f"<r><rPr/><t>{piece}</t></r>" for piece in text)
+        + '<rPh sb="0" eb="1"><t>to</t></rPh></si>'
+        for text in texts
+    )
+    main = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    parts["xl/sharedStrings.xml"] = f'<sst xmlns="{SHEET_MAIN_NS}">{items}</sst>'
+    listed = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{main}.sharedStrings+xml"/></Types>'
+    parts["[Content_Types].xml"] = parts["[Content_Types].xml"].replace("</Types>", listed)
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, content in parts.items():
+            packed.writestr(name, content)
+    [rows] = read_table(make_study(tables={"subjects": {"file": "book.xlsx"}}), "subjects")
+    assert not rows.issues
+    assert rows.batch.select(["subject", "mrn", "site"]).to_pylist() == [
+        {"subject": "S01", "mrn": "_x0041_", "site": "Tokyo East"}
+    ]
+
+
+def test_charts_are_no_sheets_of_cells(make_study: MakeStudy, tmp_path: Path) -> None:
+    book = Workbook()
+    for row in (["subject"], ["S01"]):
+        book.active.append(row)
+    book.create_chartsheet("picture")
+    book.save(tmp_path / "book.xlsx")
+    [rows] = read_table(make_study(tables={"subjects": {"file": "book.xlsx"}}), "subjects")
+    assert (rows.issues, rows.batch["subject"].to_pylist()) == ([], ["S01"])
 
 
 def test_without_the_extra(make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
