@@ -79,12 +79,14 @@ def fields() -> dict[str, list[Row]]:
         one("ck_missing_reason", "dropdown", "CK: why missing", chosen(REASONS)),
     ]
     for name, (_, label, unit, *_) in SCORES.items():
+        if name == "weight":  # the sample's order: weight comes last
+            measured.append(one("physician", "radio", "Physician's assessment", chosen(GRADES)))
+            reason = one(
+                "physician_missing_reason", "dropdown", "Physician's assessment: why missing", chosen(REASONS)
+            )
+            measured.append(reason)
         measured.append(one(name, "text", label, "", "number", unit))
         measured.append(one(f"{name}_missing_reason", "dropdown", f"{label}: why missing", chosen(REASONS)))
-    measured.append(one("physician", "radio", "Physician's assessment", chosen(GRADES)))
-    measured.append(
-        one("physician_missing_reason", "dropdown", "Physician's assessment: why missing", chosen(REASONS))
-    )
     return {
         "demographics": [
             one("record_id", "text", "Subject number"),

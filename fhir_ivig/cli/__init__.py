@@ -12,6 +12,7 @@ import click
 
 # Command -> what it does, so that --help need not import them all.
 COMMANDS = {
+    "init": "Propose a study.yaml from a REDCap project.",
     "check": "Check a study: its file, its mappings, its tables.",
     "explain": "Show what a mapping does: columns beside FHIRPaths, its search, an example.",
     "export": "Write a study's tables as FHIR files.",

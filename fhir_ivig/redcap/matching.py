@@ -1,0 +1,98 @@
+"""What a field looks like: which table a form is, which column or measure a field is, which word of ours a choice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fhir_ivig.redcap.dictionary import Field
+from fhir_ivig.study.dictionary import Column, Table
+from fhir_ivig.yamltext import load, plain
+
+
+@cache
+def vocabulary() -> dict[str, Any]:
+    """names.yaml as it stands."""
+    known: dict[str, Any] = plain(load(Path(__file__).with_name("names.yaml")))
+    return known
+
+
+def joined(text: str) -> str:
+    """A name or label in small letters and digits, `_` for everything else."""
+    return re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def table_of(form: str, label: str) -> str | None:
+    """The one table that a form's name or label speaks of; None where it is none, or several."""
+    texts = [f"_{joined(text)}_" for text in (form, label)]
+    found = [
+        table
+        for table, words in vocabulary()["forms"].items()
+        if any(f"_{word}_" in text for word in words for text in texts)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def columns_of(table: Table, fields: Iterable[Field]) -> dict[str, list[Field]]:
+    """Column -> the fields that may be it: by the longest end of their names, else by their labels; types fit."""
+    found: dict[str, list[Field]] = {}
+    names = vocabulary()["columns"].get(table.name, {})
+    for field in fields:
+        ends = _ends(field.name)
+        every = [(ends.index(name), column) for column, known in names.items() for name in known if name in ends]
+        every = sorted(every) or [(0, column) for column, known in names.items() if joined(field.label) in known]
+        if every and fits(table.columns[every[0][1]], field):
+            found.setdefault(every[0][1], []).append(field)
+    return found
+
+
+def _ends(name: str) -> list[str]:
+    """`ae_onset_date`, `onset_date`, `date`."""
+    parts = name.split("_")
+    return ["_".join(parts[start:]) for start in range(len(parts))]
+
+
+def fits(column: Column, field: Field) -> bool:
+    """Whether a field of this kind can hold what the column holds."""
+    if field.kind in ("file", "descriptive", "slider", "sql"):
+        return False
+    if column.type == "codes":
+        return field.kind == "checkbox"
+    if column.type in ("date", "dateTime"):
+        return field.kind == "text" and (not field.validation or field.validation.startswith("date"))
+    if column.type in ("decimal", "integer"):
+        return field.kind == "calc" or (field.kind == "text" and not field.validation.startswith("date"))
+    if column.type == "boolean":
+        return field.kind in ("yesno", "truefalse", "radio", "dropdown")
+    return field.kind != "checkbox" and not field.validation.startswith("date")
+
+
+def measure_of(field: Field) -> str | None:
+    """The measure that a field's whole name or label is called, and whose values it can hold."""
+    known: Mapping[str, Any] = vocabulary()["measures"]
+    texts = {field.name, joined(field.label)}
+    number = field.kind == "calc" or (field.kind == "text" and not field.validation.startswith("date"))
+    found = [
+        name
+        for name, one in known.items()
+        if texts & set(one["names"]) and (bool(field.choices) if "words" in one else number)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def beside(field: Field, fields: Iterable[Field]) -> dict[str, Field]:
+    """Column of assessments -> the field that holds it for this one's value."""
+    known = {f"{field.name}_{end}": column for column, ends in vocabulary()["beside"].items() for end in ends}
+    return {known[each.name]: each for each in fields if each.name in known}
+
+
+def word_of(label: str, words: Iterable[str]) -> str | None:
+    """The word of ours that a choice's label is, among these."""
+    other = vocabulary()["words"]
+    for word in words:
+        if label == word or (joined(label) and joined(label) in (joined(word), *other.get(word, ()))):
+            return word
+    return None

@@ -1,0 +1,168 @@
+"""`init --from-redcap`: what is proposed is right, what is not known is left to a person, nothing is invented."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fhir_ivig.cli import main
+from fhir_ivig.redcap.dictionary import COLUMNS
+from fhir_ivig.study.study import Study
+from fhir_ivig.study.tables import read_table
+from fhir_ivig.study.writing import write_table
+from sample_bundles.redcap import FOLDER
+from sample_bundles.sources import SAMPLE
+
+DECIDED = {  # what a person decides of the sample's proposal
+    "# study: short-name": "study: hara2003",
+    "# status: active": "status: completed",
+    "# base: https://example.org/studies/short-name": "base: https://example.org/studies/hara2003",
+    "# fhir_version": "fhir_version",
+    "# parameters": "parameters",
+    "# zone: ?": "zone: +09:00",
+    "# - {visit: screening, day: ?}": "- {visit: screening, day: '-35'}",
+}
+
+
+def propose(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, ["init", *map(str, words)])
+
+
+def decide(text: str, decided: dict[str, str]) -> str:
+    for left, right in decided.items():
+        assert left in text
+        text = text.replace(left, right)
+    return text
+
+
+def test_the_sample_is_read_as_it_was_after_seven_decisions(tmp_path: Path) -> None:
+    done = propose("--from-redcap", FOLDER, "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    file = tmp_path / "study.yaml"
+    text = file.read_text("utf-8")
+    checked = CliRunner().invoke(main, ["check", str(tmp_path)])
+    assert checked.exit_code == 3
+    for name in ("study", "status", "base", "fhir_version"):
+        assert f"`{name}` is missing" in checked.output
+    file.write_text(decide(text, DECIDED), "utf-8")
+    study = Study.load(file)
+    assert set(study.tables) == set(Study.load(SAMPLE / "study.yaml").tables)
+    for table in study.tables:
+        rows = list(read_table(study, table))
+        assert [issue for part in rows for issue in part.issues] == []
+        write_table(tmp_path / table, (part.batch for part in rows), list(study.dictionary[table].columns))
+        assert (tmp_path / table).read_bytes() == (SAMPLE / f"{table}.csv").read_bytes()
+
+
+def test_a_study_that_is_there_is_left(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("mine", "utf-8")
+    assert propose("--from-redcap", FOLDER, "--out", tmp_path).exit_code == 3
+    assert (tmp_path / "study.yaml").read_text("utf-8") == "mine"
+
+
+def small(folder: Path, fields: list[str], export: str = "") -> str:
+    """What is proposed from fields (`name,form,kind,label,choices,note,validation`) and perhaps an export."""
+    names = list(COLUMNS)
+    places = [0, 1, 3, 4, 5, 6, 7]
+    with (folder / "dictionary.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        for one in csv.reader(fields):
+            row = [""] * len(names)
+            for place, cell in zip(places, one, strict=False):
+                row[place] = cell
+            writer.writerow(row)
+    words: list[str | Path] = ["--from-redcap", folder / "dictionary.csv", "--out", folder / "out"]
+    if export:
+        (folder / "records.csv").write_text(export, "utf-8")
+        words += ["--export", folder / "records.csv"]
+    done = propose(*words)
+    assert done.exit_code == 0, done.output
+    return (folder / "out/study.yaml").read_text("utf-8")
+
+
+def active(text: str) -> list[str]:
+    """The lines that are no comments, without theirs."""
+    return [
+        re.sub(r"\s+# (sure|likely).*", "", line).strip() for line in text.splitlines() if "# to decide" not in line
+    ]
+
+
+def test_what_two_fields_could_be_is_left_to_decide(tmp_path: Path) -> None:
+    text = small(
+        tmp_path,
+        [
+            "id,demographics,text,ID",
+            'sex,demographics,radio,Sex,"1, F | 2, M | 3, Inter"',
+            "dob,demographics,text,Born,,,date_ymd",
+            "birthday,demographics,text,Birthday,,,date_ymd",
+        ],
+    )
+    lines = active(text)
+    assert {"subject: id", "sex: sex", "'1': female", "'2': male"} <= set(lines)
+    assert not any("birth_date" in line or "dob" in line for line in lines)
+    assert "# birth_date: ?" in text
+    assert re.search(r"# '3': \?\s+# to decide: Inter: one of female, male, other, unknown", text)
+
+
+def test_a_form_that_is_no_table_and_a_field_that_is_no_column(tmp_path: Path) -> None:
+    text = small(
+        tmp_path,
+        ["id,demographics,text,ID", "shoe,demographics,text,Shoe size", "colour,questions,text,Favourite colour"],
+    )
+    assert re.search(r"# \?: shoe\s+# to decide: shoe, Shoe size", text)
+    assert re.search(r"# \?: colour\s+# to decide", text)
+    assert "the form questions: of which table is it?" in text
+    assert not any("shoe" in line or "colour" in line for line in active(text))
+
+
+def test_a_result_without_a_unit_is_left_to_decide(tmp_path: Path) -> None:
+    text = small(
+        tmp_path,
+        [
+            "id,demographics,text,ID",
+            "visit_date,labs,text,Date,,,date_ymd",
+            "ck,labs,text,CK,,,number",
+            "weight,labs,text,Weight,,kg,number",
+        ],
+    )
+    assert "# CK: {label: CK, unit: '?', better: lower}" in text
+    assert not any("value: ck" in line for line in active(text))
+    assert any("value: weight" in line for line in active(text))
+
+
+def test_a_labelled_export_is_proposed_by_its_labels(tmp_path: Path) -> None:
+    fields = [
+        "id,demographics,text,ID",
+        'sex,demographics,radio,Sex,"1, Woman | 2, Male"',
+        "ae_term,adverse_event,text,Term",
+        'ae_criteria,adverse_event,checkbox,Criteria,"1, Death | 2, Other"',
+    ]
+    header = "id,redcap_repeat_instrument,redcap_repeat_instance,sex,ae_term,ae_criteria___1,ae_criteria___2"
+    text = small(tmp_path, fields, f"{header}\n1,,,Woman,,,\n1,adverse_event,1,,Headache,Checked,Unchecked\n")
+    lines = active(text)
+    assert {"Woman: female", "Male: male", "ticks: [Checked, Unchecked]", "death: ae_criteria___1"} <= set(lines)
+    assert "event: redcap_repeat_instance" in lines
+    assert re.search(r"# \?: ae_criteria___2\s+# to decide: Other", text)
+    assert "where: {redcap_repeat_instrument: adverse_event}" in lines
+
+
+def test_an_export_that_does_not_fit_is_told(tmp_path: Path) -> None:
+    export = tmp_path / "export.csv"
+    text = (FOLDER / "export.csv").read_text("utf-8").replace(",ck,", ",ck_value,")
+    export.write_text(text, "utf-8")
+    done = propose("--from-redcap", FOLDER / "dictionary.csv", "--export", export, "--out", tmp_path / "out")
+    assert (done.exit_code, "column ck_value" in done.output) == (1, True), done.output
+
+
+@pytest.mark.parametrize("missing", ["UNK, Unknown | -99, Not asked"])
+def test_missing_data_codes_of_the_project(tmp_path: Path, missing: str) -> None:
+    for name in ("dictionary.csv", "export.csv", "project.json"):
+        text = (FOLDER / name).read_text("utf-8")
+        (tmp_path / name).write_text(text.replace('codes": ""', f'codes": "{missing}"'), "utf-8")
+    assert propose("--from-redcap", tmp_path, "--out", tmp_path / "out").exit_code == 0
+    assert "missing: [UNK, '-99']" in active((tmp_path / "out/study.yaml").read_text("utf-8"))
