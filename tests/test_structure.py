@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "fhir": CORE,
     "endpoints": CORE,
     "report": CORE | {"endpoints"},
-    "datasets": CORE | {"study", "sync"},
+    "datasets": CORE | {"study", "endpoints", "sync"},
     "sync": CORE | {"mapping", "study", "fhir"},
     "deidentify": CORE | {"study", "fhir", "sync"},
     "verification": CORE | {"mapping", "study", "fhir", "sync"},

@@ -21,6 +21,7 @@ from fhir_ivig.cli.show import (
 from fhir_ivig.issue import many
 
 FORMATS = ["csv", "parquet", "excel", "dataset-json", "dataset-ndjson", "xpt"]
+DATASETS = ["study", "sdtm"]
 
 
 @click.command()
@@ -44,6 +45,13 @@ FORMATS = ["csv", "parquet", "excel", "dataset-json", "dataset-ndjson", "xpt"]
     show_default=True,
     help="The study's tables, or the files that they are read from.",
 )
+@click.option(
+    "--datasets",
+    type=click.Choice(DATASETS),
+    default="study",
+    show_default=True,
+    help="The study's tables as they are, or data sets in the shape of SDTM, with a define.html.",
+)
 @click.option("--sort", is_flag=True, help="Order the rows by key (holds each table in memory).")
 @deidentify_option
 @json_option
@@ -54,6 +62,7 @@ def tabulate(
     fhir_version: str | None,
     form: str,
     shape: str,
+    datasets: str,
     sort: bool,
     key: Path | None,
     as_json: bool,
@@ -68,14 +77,13 @@ def tabulate(
     Examples:
       fhir-ivig tabulate fhir/ more.json.gz --study study.yaml --out tables
       fhir-ivig tabulate --study study.yaml --out sas --format xpt
+      fhir-ivig tabulate fhir/ --study study.yaml --out sdtm --datasets sdtm --format xpt
     """
     if not fhir and (fhir_version or sort):
         raise click.UsageError("--fhir-version and --sort are for FHIR files: name some, or leave the options out.")
-    if shape == "source" and (key or form != "csv" or not fhir):
-        text = (
-            "--as source is for FHIR files, and writes each file in its own format, as it is: leave out --format and"
-        )
-        raise click.UsageError(f"{text} --deidentify.")
+    if shape == "source" and (key or (form, datasets) != ("csv", "study") or not fhir):
+        text = "--as source is for FHIR files, and writes each file in its own format, as it is: leave out --format,"
+        raise click.UsageError(f"{text} --datasets and --deidentify.")
     with command(as_json):
         from fhir_ivig.datasets.output import converted, write_own
         from fhir_ivig.study.study import Study
@@ -89,16 +97,17 @@ def tabulate(
 
             how = {"version": fhir_version, "progress": progress} if fhir else {}
             with deidentified(loaded, key, out, fhir, **how) as (hidden, made):
-                own = write_own(hidden, out, form)
+                own = write_own(hidden, out, form, datasets)
             progress.end()
             made.log.add(own.log.first)
             end(out, made, as_json)
         if not fhir:
-            own = write_own(loaded, out, form)
+            own = write_own(loaded, out, form, datasets)
             show_issues(own.log.first, sum(own.log.counts.values()))
             finish(own.complete, f"{out}: {counted(own.rows.items())}.", own.as_dict(), as_json)
-        kept: Literal["csv", "parquet"] = "parquet" if form == "parquet" else "csv"
-        convert = None if form == kept else converted(loaded, form)
+        plain = datasets == "study"
+        kept: Literal["csv", "parquet"] = "parquet" if form == "parquet" and plain else "csv"
+        convert = None if form == kept and plain else converted(loaded, form, datasets)
         convert = refilled(loaded) if shape == "source" else convert
         found = run(fhir, loaded, out, version=fhir_version, form=kept, sort=sort, convert=convert, progress=progress)
         progress.end()

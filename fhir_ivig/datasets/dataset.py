@@ -50,3 +50,12 @@ class Dataset:
     table: pa.Table
     keys: tuple[str, ...]
     issues: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A data set, what one row of it is, and the resources behind its rows (`a;b` where several), where known."""
+
+    dataset: Dataset
+    structure: str = ""
+    resources: pa.Array | None = None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VERSION = "1.1.0"
-TAKEN = ("issues", "manifest")  # other files of the folder have these names
+TAKEN = ("issues", "manifest", "define")  # other files of the folder have these names
 _WHOLE = {
     "date": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
     "datetime": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fhir_ivig.datasets.dataset import Dataset
+from fhir_ivig.datasets.dataset import Dataset, Made
 from fhir_ivig.datasets.own import own_dataset
 from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.study.source import Source
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.gathering import RESOURCE
 from fhir_ivig.sync.issues import IssueLog
@@ -65,11 +67,12 @@ def writer(kind: str) -> Write:
     return write
 
 
-def write_own(study: Study, out: Path, kind: str) -> Delivered:
-    """The study's own tables, checked, as files of one of the KINDS in the folder `out`, whole or not at all.
+def write_own(study: Study, out: Path, kind: str, shape: str = "study") -> Delivered:
+    """The study's own tables, checked, as files of one of the KINDS in the folder `out`, whole or not at all; in the
+    `shape` they have in the study, or of `sdtm` or `adam` (shaped.py), described in `define.json` and `define.html`.
 
     Rows in which something is wrong are left out, each with an Issue (all in `issues.ndjson`); assessments without a
-    visit get it from their day. Where the resources behind the rows are known they stand in `resources/<table>.csv`,
+    visit get it from their day. Where the resources behind the rows are known they stand in `resources/<name>.csv`,
     in the order of the rows. IssueError if it has no tables, or the folder cannot be written.
     """
     from fhir_ivig.study.cohort import load_tables
@@ -78,21 +81,22 @@ def write_own(study: Study, out: Path, kind: str) -> Delivered:
         raise IssueError(
             Issue("fatal", "required", "It names no tables: name them under `tables:`.", study.path.name)
         )
-    write, written = writer(kind), Delivered(kind)
+    writer(kind)
+    written = Delivered(kind)
     with whole_folder(out, [study.path, *study.files]) as part:
         written.log = IssueLog(part / "issues.ndjson")
         try:
-            found, resources, _, issues = load_tables(study, study.folder)
+            found, resources, numbers, issues = load_tables(study, study.folder)
             written.log.add(issues)
             tables = {name: found.get(name, _empty(study, name)) for name in study.tables}
             for name in _unread(study, issues):
                 if not tables[name].num_rows:
                     del tables[name]
-            written.log.add(write([own_dataset(study, *table) for table in tables.items()], part))
+            made, issues = _made(study, shape, tables, resources, numbers)
+            written.log.add([*issues, *_write(study, made, part, kind, shape)])
         finally:
             written.log.close()
-        _resources(resources, part / "resources")
-        written.rows.update({name: table.num_rows for name, table in tables.items()})
+        written.rows.update({one.dataset.name: one.dataset.table.num_rows for one in made})
         manifest = {"study": study.study, **written.as_dict()}
         (part / MARKER).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
     return written
@@ -114,29 +118,64 @@ def _empty(study: Study, table: str) -> pa.Table:
     return pa.schema([(name, pa.string()) for name in study.dictionary[table].columns]).empty_table()
 
 
-def _resources(columns: Mapping[str, pa.Array], folder: Path) -> None:
+def _made(
+    study: Study,
+    shape: str,
+    tables: Mapping[str, pa.Table],
+    resources: Mapping[str, pa.Array],
+    numbers: Mapping[str, Any],
+) -> tuple[list[Made], list[Issue]]:
+    """The tables as data sets of a shape, and Issues."""
+    if shape == "study":
+        return [Made(own_dataset(study, *table), resources=resources.get(table[0])) for table in tables.items()], []
+    from fhir_ivig.datasets.shaped import shaped
+
+    return shaped(study, shape, tables, resources, numbers)
+
+
+def _write(study: Study, made: Sequence[Made], folder: Path, kind: str, shape: str) -> list[Issue]:
+    """The files of data sets, what describes them, and the resources behind their rows."""
     import pyarrow as pa
 
     from fhir_ivig.study.writing import write_table
 
-    folder.mkdir(mode=0o700)
-    for name, column in columns.items():
-        write_table(folder / f"{name}.csv", [pa.RecordBatch.from_arrays([column], [RESOURCE])], [RESOURCE])
+    issues = writer(kind)([one.dataset for one in made], folder)
+    if shape != "study":
+        from fhir_ivig.datasets.define import write_define
+
+        write_define(study, shape, kind, made, folder)
+    beside = folder / "resources"
+    beside.mkdir(mode=0o700, exist_ok=True)
+    for one in made:
+        if one.resources is not None:
+            rows = pa.RecordBatch.from_arrays([one.resources], [RESOURCE])
+            write_table(beside / f"{one.dataset.name}.csv", [rows], [RESOURCE])
+    return issues
 
 
-def converted(study: Study, kind: str) -> Callable[[Path], Iterable[Issue]]:
-    """What `tabulate_into` does with its finished CSV tables to make files of another kind of them."""
-
-    write = writer(kind)
+def converted(study: Study, kind: str, shape: str = "study") -> Callable[[Path], Iterable[Issue]]:
+    """What `tabulate_into` does with its finished CSV tables to make of them files of another kind, or shape."""
+    writer(kind)
 
     def convert(folder: Path) -> list[Issue]:
+        from fhir_ivig.study.cohort import load_tables
         from fhir_ivig.study.writing import read_written
 
         files = {name: folder / f"{name}.csv" for name in study.dictionary}
         there = {name: path for name, path in files.items() if path.exists()}
-        issues = write([own_dataset(study, name, read_written(path)) for name, path in there.items()], folder)
+        issues: list[Issue] = []
+        if shape == "study":
+            made, _ = _made(study, shape, {name: read_written(path) for name, path in there.items()}, {}, {})
+        else:
+            cohort = replace(study, tables={name: (Source(name),) for name in there if name != "studies"})
+            tables, resources, numbers, found = load_tables(cohort, folder)
+            made, issues = _made(study, shape, tables, resources, numbers)
+            issues += [
+                issue for issue in found if issue.severity in ("error", "fatal")
+            ]  # the others were said before
+            shutil.rmtree(folder / "resources")
         for path in there.values():
             path.unlink()
-        return issues
+        return issues + _write(study, made, folder, kind, shape)
 
     return convert

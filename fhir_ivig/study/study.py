@@ -16,6 +16,7 @@
 | measures     | `name: {label, unit, better, scale_max}`, what assessments measure: numbers where there |
 |              | is a unit, else words. `better` is lower or higher; a scale goes from 0 to `scale_max`. |
 |              | `tolerance` or `tolerance_percent`, and `tolerance_days`: how far `diff` lets be apart  |
+|              | `sdtm: {domain, testcd}` where SDTM-shaped data sets are not to choose them             |
 | tables       | `table: {...}`, how it is read: see `fhir_ivig.study.source`. What is not named is absent |
 | tolerance_days | `table: days`: dates of that table are equal to `diff` when no more days are between  |
 | core_set     | which measures are the core set of myositis; passed on as it stands                     |
@@ -41,13 +42,15 @@ from fhir_ivig.shape import DECIMAL, Shape
 from fhir_ivig.study.classes import classed
 from fhir_ivig.study.declaration import read_sources
 from fhir_ivig.study.dictionary import Table, dictionary, extend
+from fhir_ivig.study.sdtm import NONE as NO_PLACE
+from fhir_ivig.study.sdtm import Place, read_place
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.tolerances import KEYS as TOLERANCES
 from fhir_ivig.study.tolerances import NONE as NO_TOLERANCE
 from fhir_ivig.study.tolerances import Tolerance, read_tolerance, read_tolerance_days
 from fhir_ivig.yamltext import Node, load, plain
 
-MEASURE = ("label", "unit", "better", "scale_max", "several", *TOLERANCES)
+MEASURE = ("label", "unit", "better", "scale_max", "several", "sdtm", *TOLERANCES)
 REQUIRED = ("study", "title", "status", "base", "fhir_version")
 KEYS = (
     *REQUIRED, "parameters", "mappings", "visits", "measures", "tolerance_days", "core_set", "tables",
@@ -80,6 +83,7 @@ class Measure:
     better: str | None = None
     scale_max: str | None = None
     tolerance: Tolerance = NO_TOLERANCE
+    sdtm: Place = NO_PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +222,7 @@ def _measures(node: Node, shape: Shape) -> dict[str, Measure]:
             if "scale_max" in given
             else None,
             read_tolerance(given, where, shape),
+            read_place(given, where, [one.sdtm for one in measures.values()], shape),
         )
     return measures
 

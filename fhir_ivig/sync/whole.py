@@ -21,7 +21,7 @@ MARKER = "manifest.json"  # what tells a folder of ours, which may be replaced, 
 _PASSING, _LEASE = "fhir-ivig-", "lease"
 _BEGUN = 60  # seconds after which a run has its lease
 _OURS = re.compile(
-    r"study\.yaml|fhir|mappings|resources|diff\.html|.*\.(json|ndjson|csv|parquet|xlsx|xlsm|xpt|svg|png)"
+    r"study\.yaml|fhir|mappings|resources|(diff|define)\.html|.*\.(json|ndjson|csv|parquet|xlsx|xlsm|xpt|svg|png)"
 )
 
 
