@@ -21,7 +21,7 @@ from fhir_ivig.cli.show import (
 from fhir_ivig.issue import many
 
 FORMATS = ["csv", "parquet", "excel", "dataset-json", "dataset-ndjson", "xpt"]
-DATASETS = ["study", "sdtm"]
+DATASETS = ["study", "sdtm", "adam"]
 
 
 @click.command()
@@ -50,7 +50,7 @@ DATASETS = ["study", "sdtm"]
     type=click.Choice(DATASETS),
     default="study",
     show_default=True,
-    help="The study's tables as they are, or data sets in the shape of SDTM, with a define.html.",
+    help="The study's tables as they are, or data sets in the shape of SDTM or ADaM, with a define.html.",
 )
 @click.option("--sort", is_flag=True, help="Order the rows by key (holds each table in memory).")
 @deidentify_option
@@ -77,7 +77,7 @@ def tabulate(
     Examples:
       fhir-ivig tabulate fhir/ more.json.gz --study study.yaml --out tables
       fhir-ivig tabulate --study study.yaml --out sas --format xpt
-      fhir-ivig tabulate fhir/ --study study.yaml --out sdtm --datasets sdtm --format xpt
+      fhir-ivig tabulate fhir/ --study study.yaml --out adam --datasets adam --format xpt
     """
     if not fhir and (fhir_version or sort):
         raise click.UsageError("--fhir-version and --sort are for FHIR files: name some, or leave the options out.")

@@ -55,6 +55,7 @@ _ORIGINS = {
     **dict.fromkeys(("text", "usubjid", "measure"), _ASSIGNED),
     **dict.fromkeys(("study", "visit"), _PROTOCOL),
 }
+_HOMES = {"analysis": "assessments", "events": "adverse_events"}  # the tables that those rows of analysis.py are of
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,7 @@ def _declared(name: str, said: Mapping[str, Any], table: str) -> Declared:
 
 
 def _origin(form: str, given: Any, table: str) -> str:
+    table = _HOMES.get(table, table)
     columns = given if isinstance(given, list) else [given]
     where = {
         "column": ", ".join(f"{table}.{column}" for column in columns),

@@ -28,7 +28,7 @@ class Ground:
     by name, variable and subject."""
 
     study: Study
-    tables: Mapping[str, Mapping[str, Texts]]
+    tables: dict[str, dict[str, Texts]]
     tests: Mapping[str, Test]
     about: About
     definition: Definition
@@ -68,7 +68,7 @@ def make(ground: Ground, declaration: Declaration) -> Made | None:
     variables = tuple(_described(ground, declaration, declared) for declared in declaration.variables)
     dataset = Dataset(declaration.name, declaration.label, variables, made, declaration.keys, tuple(issues))
     behind = rows.cells.get(RESOURCE)
-    return Made(dataset, declaration.structure, strings(behind) if behind is not None else None)
+    return Made(dataset, declaration.structure, strings(behind) if behind and any(behind) else None)
 
 
 def _described(ground: Ground, declaration: Declaration, declared: Declared) -> Variable:

@@ -206,7 +206,7 @@ def _window(name: str, node: Node, day: int, shape: Shape) -> tuple[int, int] | 
 
 
 def _measures(node: Node, shape: Shape) -> dict[str, Measure]:
-    measures = {}
+    measures: dict[str, Measure] = {}
     for name, child in shape.mapping(node, "measures").items():
         where = f"measures.{name}"
         shape.match(Node("scalar", name, child.line), "measures", WORD, "a name without blanks at its ends")

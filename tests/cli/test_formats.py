@@ -43,6 +43,20 @@ def test_what_is_for_fhir_is_wrong_use_without(typed: Typed, sample: Path, tmp_p
     assert "are for FHIR files" in done.stderr
 
 
+@pytest.mark.parametrize("shape", ["sdtm", "adam"])
+def test_shapes_of_statisticians(typed: Typed, sample: Path, exported: Path, tmp_path: Path, shape: str) -> None:
+    words = ["tabulate", "--study", sample, "--datasets", shape, "--format", "xpt", "--json"]
+    done = typed(*words, "--out", tmp_path / "own")
+    assert done.code == 0
+    assert done.json["rows"][{"sdtm": "LB", "adam": "ADLB"}[shape]] == {"sdtm": 55, "adam": 53}[shape]
+    assert typed(*words, "--out", tmp_path / "fhir", exported).code == 0
+    one, other = (
+        {path.name for path in (tmp_path / folder).iterdir() if path.suffix != ""} for folder in ("own", "fhir")
+    )
+    assert one == other
+    assert typed(*words, "--out", tmp_path / "own", exported, "--as", "source").code == 2
+
+
 def test_a_cell_that_does_not_fit_is_named(typed: Typed, sample: Path, tmp_path: Path) -> None:
     study = shutil.copytree(sample, tmp_path / "study")
     with (study / "adverse_events.csv").open(encoding="utf-8", newline="") as file:

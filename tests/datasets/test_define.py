@@ -13,7 +13,7 @@ from fhir_ivig.datasets.define import page
 from fhir_ivig.datasets.output import write_own
 from fhir_ivig.study.study import Study
 
-STANDARDS = ("sdtm",)
+STANDARDS = ("sdtm", "adam")
 
 
 @pytest.mark.parametrize("standard", STANDARDS)

@@ -28,7 +28,7 @@ from fhir_ivig.sync.export import export
 from fhir_ivig.sync.tabulate import tabulate
 
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "sdtm.yaml").read_text("utf-8"))
-STANDARDS = ("sdtm",)
+STANDARDS = ("sdtm", "adam")
 DECLARED = [(one.name, each) for standard in STANDARDS for one in declarations(standard) for each in one.variables]
 
 

@@ -13,7 +13,7 @@ from fhir_ivig.datasets.define import describe, page
 from fhir_ivig.study.study import Study
 
 EVIL = "</style></script></title>--><img src=x onerror=alert(1)>\"'&{{7*7}}"
-STANDARDS = ("sdtm",)
+STANDARDS = ("sdtm", "adam")
 
 
 def load() -> Study:
