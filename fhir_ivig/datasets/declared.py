@@ -85,6 +85,11 @@ class Declaration:
     variables: tuple[Declared, ...]
 
     @property
+    def home(self) -> str:
+        """The study's table that its rows are of."""
+        return _HOMES.get(self.table, self.table)
+
+    @property
     def domain(self) -> str:
         """The two letters of its domain."""
         return self.name[-2:]

@@ -37,14 +37,27 @@ def shaped(
     source = Tables(tables, resources, numbers)
     definition = define(plain(load(study.path)), source)
     cells = {name: _cells(table, resources.get(name)) for name, table in tables.items()}
-    known = {subject for table in cells.values() for subject in table["subject"] if subject}
+    known = {subject for table in cells.values() for subject in table.get("subject", ()) if subject}
     ground = Ground(study, cells, tests(study, _limited(cells)), about(source, sorted(known)), definition)
     declared, issues = list(declarations(standard)), [*source.issues, *definition.issues]
     if standard == "adam":
         issues += _analysed(ground, source)
         declared = [_with_flags(one, definition, issues) if one.name == "ADSL" else one for one in declared]
+    issues += _without_table(declared, ground)
     found = [one for one in (make(ground, declaration) for declaration in declared) if one is not None]
     return found, [*issues, *(issue for one in found for issue in one.dataset.issues)]
+
+
+def _without_table(declared: list[Declaration], ground: Ground) -> list[Issue]:
+    """What is said of data sets that the study has no table for."""
+    lacking: dict[str, list[str]] = {}
+    for one in declared:
+        if one.home not in ground.tables:
+            lacking.setdefault(one.home, []).append(one.name)
+    return [
+        Issue("information", "informational", f"Without the table {table} there is no {', '.join(names)}.")
+        for table, names in lacking.items()
+    ]
 
 
 def _analysed(ground: Ground, tables: Tables) -> list[Issue]:

@@ -208,3 +208,17 @@ def test_sponsor_defined_codes_are_said_to_be() -> None:
     assert notes["QSTESTCD"] == "Sponsor-defined: MMT, ADL, FATIGUE, PAIN, PHYSICIA."
     assert notes["LBTESTCD"] == "CDISC submission values."
     assert notes["AEOUT"] == "Words of CDISC OUT."
+
+
+def test_a_table_without_subjects_and_one_that_is_not_there(tmp_path: Path) -> None:
+    log = (
+        "  visit_log: {about: A log, key: [entry], columns: {entry: {type: code, about: Entry, deidentify: keep}}}\n"
+    )
+    folder = altered(tmp_path, "\ntables: ", f"\ndictionary:\n{log}\ntables: ")
+    text = (folder / "study.yaml").read_text("utf-8").replace("  medications: {}\n", "  visit_log: {}\n")
+    (folder / "study.yaml").write_text(text, "utf-8")
+    (folder / "visit_log.csv").write_text("entry\n1\n", "utf-8")
+    made, issues = shape(folder, "sdtm")
+    assert list(made) == ["DM", "EX", "AE", "DS", "LB", "VS", "QS"]
+    assert "Without the table medications there is no CM." in [issue.text for issue in issues]
+    assert {issue.severity for issue in issues} == {"information"}
