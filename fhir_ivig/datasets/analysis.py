@@ -25,6 +25,7 @@ SAS = Context(prec=15)
 _TAKEN = ("subject", "measure", "visit", "unit", "upper_limit")  # columns of assessments that stay as they are
 _ADDED = ("adt", "aval", "avalc", "base", "chg", "pchg", "dtype", "ablfl", "anl01fl", "sorted", RESOURCE)
 Cells = dict[str, Texts]
+Entry = dict[str, str | None]
 
 
 @dataclass(slots=True)
@@ -34,8 +35,8 @@ class Values:
 
     tables: Tables
     definition: Definition
-    rows: list[dict[str, str | None]] = field(default_factory=list)
-    standing: dict[tuple[str, str, str], dict[str, str | None]] = field(default_factory=dict)
+    rows: list[Entry] = field(default_factory=list)
+    standing: dict[tuple[str, str, str], Entry] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
 
 
@@ -52,22 +53,29 @@ def analysis_rows(tables: Tables, definition: Definition, cells: Mapping[str, Te
     everyone = Population("everyone", "Everyone", frozenset(one for one in cells["subject"] if one))
     for known, places in by_measure.items():
         measure = definition.measures[known]
-        by_place = _values(found, measure, places, cells)
-        numbers = {tables.number(TABLE, place): place for place in places}
+        values = _values(found, measure, places, cells)
         for visit in definition.visits.values():
             read = (readings if measure.unit else words)(tables, everyone, measure, visit)
             found.issues += read.issues
-            _flag(found, read, by_place, numbers)
+            _flag(found, read, values)
     _changes(found)
     columns = {column: [row.get(column) for row in found.rows] for column in (*_TAKEN, *_ADDED)}
     return columns, list(dict.fromkeys(found.issues))
 
 
+Same = tuple[str | int | None, ...]
+
+
+def _same(row: Row) -> Same:
+    """What tells a row of a measure from others: parts of a table may have rows of the same number."""
+    return (row.number, row.subject, *(row[name] for name in ("visit", "date", "sign", "value")))
+
+
 def _values(
     found: Values, measure: Measure, places: list[int], cells: Mapping[str, Texts]
-) -> dict[int, dict[str, str | None]]:
-    """A row for each place, added to those found."""
-    made = {}
+) -> dict[int | Same, Entry]:
+    """The rows of a measure, added to those found: each by its place and by what tells it from others."""
+    made: dict[int | Same, Entry] = {}
     for place, row in zip(places, found.tables.rows_at(TABLE, ("measure", *COLUMNS), places), strict=True):
         entry = {name: cells[name][place] for name in _TAKEN}
         entry |= {"adt": _day(row["date"]), "sorted": row["date"], RESOURCE: row.resource}
@@ -77,21 +85,19 @@ def _values(
             entry["avalc"] = f"{row['sign'] or ''}{row['value']}"
         else:
             entry["aval"] = row["value"]
-        made[place] = entry
-    found.rows += made.values()
+        made[place] = made[_same(row)] = entry
+        found.rows.append(entry)
     return made
 
 
-def _flag(
-    found: Values, read: Readings, rows: Mapping[int, dict[str, str | None]], places: Mapping[int, int]
-) -> None:
+def _flag(found: Values, read: Readings, rows: Mapping[int | Same, Entry]) -> None:
     """Flags what stands for a visit; a mean becomes a row."""
     standing = {subject: rows[place] for subject, place in read.places.items()}
     for subject, chosen in read.chosen.items():
         if len(chosen.rows) == 1:
-            standing[subject] = rows[places[chosen.rows[0].number]]
+            standing[subject] = rows[_same(chosen.rows[0])]
         else:
-            standing[subject] = _mean(read, subject, rows[places[chosen.rows[-1].number]], chosen.row)
+            standing[subject] = _mean(read, subject, rows[_same(chosen.rows[-1])], chosen.row)
             found.rows.append(standing[subject])
     for subject, row in standing.items():
         row["anl01fl"] = "Y"
@@ -101,7 +107,7 @@ def _flag(
 
 def _mean(read: Readings, subject: str, last: Mapping[str, str | None], first: Row) -> dict[str, str | None]:
     kept = {name: last[name] for name in ("subject", "measure", "visit", "unit", "sorted")}
-    return {**kept, "aval": plain(SAS.plus(read.values[subject])), "dtype": "AVERAGE", RESOURCE: first.resource}
+    return {**kept, "aval": _plain(SAS.plus(read.values[subject])), "dtype": "AVERAGE", RESOURCE: first.resource}
 
 
 def _changes(found: Values) -> None:
@@ -115,8 +121,8 @@ def _changes(found: Values) -> None:
         if base is None or row.get("aval") is None or not _after(visits.get(row["visit"] or ""), baseline):
             continue
         change = Decimal(row["aval"] or "") - Decimal(base)
-        row["chg"] = plain(change)
-        row["pchg"] = plain(SAS.divide(100 * change, Decimal(base))) if Decimal(base) else None
+        row["chg"] = _plain(change)
+        row["pchg"] = _plain(SAS.divide(100 * change, Decimal(base))) if Decimal(base) else None
 
 
 def _after(visit: Visit | None, baseline: Visit) -> bool:
@@ -125,7 +131,7 @@ def _after(visit: Visit | None, baseline: Visit) -> bool:
     return days is not None and baseline.day is not None and days > baseline.day
 
 
-def plain(number: Decimal) -> str:
+def _plain(number: Decimal) -> str:
     """A number without an exponent."""
     return f"{number:f}"
 

@@ -213,3 +213,28 @@ def test_a_row_leads_to_its_resource(tmp_path: Path) -> None:
         assert value is None or Fraction(value) == Fraction(str(found["valueQuantity"]["value"]))
         assert found["effectiveDateTime"].startswith(moment)
     assert (out / "resources/ADLB.csv").read_text().split("\n")[1:-1] == read["SRCRES"]
+
+
+def test_parts_whose_rows_have_the_same_numbers(tmp_path: Path) -> None:
+    """A second file of assessments has CK of HARA-01 at week 12 again, in a row of the same number."""
+    folder = shutil.copytree(BUNDLES / "hara2003", tmp_path / "study")
+    text = (folder / "study.yaml").read_text("utf-8").replace("CK: {", "CK: {several: last, ")
+    text = text.replace("  assessments: {}\n", "  assessments: [{}, {file: more.csv}]\n")
+    (folder / "study.yaml").write_text(text, "utf-8")
+    header, *lines = (folder / "assessments.csv").read_text("utf-8").splitlines()
+    place = next(at for at, line in enumerate(lines) if line.startswith("HARA-01,week 12") and ",CK," in line)
+    filling = [f"HARA-02,,1990-01-{day:02},weight,,50,kg,,," for day in range(1, place + 1)]
+    (folder / "more.csv").write_text("\n".join([header, *filling, MORE[0]]) + "\n", "utf-8")
+    made, _ = shape(folder, "adam")
+    found = rows(made["ADLB"], SUBJID="HARA-01", AVISIT="week 12")
+    assert {row["ADT"]: row["ANL01FL"] for row in found} == {"1998-09-04": "Y", "1998-08-31": None}
+
+
+@pytest.mark.parametrize("standard", ["sdtm", "adam"])
+def test_wide_tables_give_the_same(standard: str) -> None:
+    wide, _ = shape(BUNDLES / "hara2003_wide", standard)
+    tall = sample("hara2003", standard)
+    assert list(wide) == list(tall)
+    for name, one in wide.items():
+        study = [variable for variable in one.dataset.table.column_names if variable not in ("STUDYID", "USUBJID")]
+        assert one.dataset.table.select(study).equals(tall[name].dataset.table.select(study)), name

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyreadstat
 import pytest
 import yaml
 from datasets.read_back import READ
@@ -115,6 +116,10 @@ def test_names_labels_and_keys(name: str, standard: str) -> None:
 def same(made: Dataset, folder: Path, kind: str) -> None:
     """A file holds the data set."""
     read = READ[kind](folder, made.name)
+    if kind == "xpt":
+        about = pyreadstat.read_xport(folder / f"{made.name}.xpt", metadataonly=True)[1]
+        assert (about.table_name, about.file_label) == (made.name, made.label)
+        assert about.column_names_to_labels == {variable.name: variable.label for variable in made.variables}
     assert list(read) == made.table.column_names
     for variable in made.variables:
         cells, back = made.table.column(variable.name).to_pylist(), read[variable.name]
