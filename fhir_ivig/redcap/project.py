@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,8 @@ PARTS = ("project", "instrument", "event", "formEventMapping", "repeatingFormsEv
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Event -> label, form -> label, form -> events in which it is, forms that repeat, missing-data code -> label.
+    """Event -> label, form -> label, form -> its events, forms and events that repeat, missing-data code ->
+    label.
 
     All empty where nothing is known.
     """
@@ -35,6 +37,7 @@ class Project:
     labels: Mapping[str, str] = field(default_factory=dict)
     forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     repeating: frozenset[str] = frozenset()
+    repeating_events: frozenset[str] = frozenset()
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -54,12 +57,16 @@ def as_project(told: Mapping[str, Any]) -> Project:
     forms: dict[str, tuple[str, ...]] = {}
     for one in told.get("formEventMapping", ()):
         forms[one["form"]] = (*forms.get(one["form"], ()), one["unique_event_name"])
-    codes = (one.partition(",") for one in told["project"].get("missing_data_codes", "").split("|") if one.strip())
+    repeating = told.get("repeatingFormsEvents", ())
+    codes = (
+        one.partition(",") for one in re.split(r"[|\n]", told["project"].get("missing_data_codes", "")) if one.strip()
+    )
     return Project(
         title=words(told["project"].get("project_title", "")),
         events={one["unique_event_name"]: one["event_name"] for one in told.get("event", ())},
         labels={one["instrument_name"]: words(one["instrument_label"]) for one in told.get("instrument", ())},
         forms=forms,
-        repeating=frozenset(one["form_name"] for one in told.get("repeatingFormsEvents", ()) if one.get("form_name")),
+        repeating=frozenset(one["form_name"] for one in repeating if one.get("form_name")),
+        repeating_events=frozenset(one["event_name"] for one in repeating if not one.get("form_name")),
         missing={code.strip(): label.strip() for code, _, label in codes},
     )

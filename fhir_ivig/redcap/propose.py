@@ -92,6 +92,8 @@ class Proposing(Known):
                 columns.append(Entry(f"{name}: ?", "to decide", f"{either}"))
             elif name in ("course", "event") and name in table.key and self.repeats(form) and INSTANCE in self.own:
                 columns.append(Entry(f"{name}: {scalar(self.own[INSTANCE])}", "likely", "the instance of the form"))
+            elif name == "site" and (group := self.own.get("redcap_data_access_group")):
+                columns.append(Entry(f"site: {scalar(group)}", "to decide", "the data access group: is it the site?"))
             elif unit := _unit_of(table, name, found):
                 constants.append(Entry(f"{name}: {scalar(unit)}", "likely", "the note beside the field"))
             elif name in table.required and name != "subject":

@@ -64,7 +64,7 @@ def pull(api: Api, out: Path, *, page: int = PAGE, progress: Callable[..., None]
     header = header or [name for each in dictionary.fields.values() for name in each.columns]  # of no record
     place = header.index(dictionary.record.name)
     there = {row[place] for row in rows}
-    if record_names(api, dictionary) != names or there != set(names):
+    if not there == {*names} == {*record_names(api, dictionary)}:
         text = "Records came or went while they were read, or did not come: pull again."
         found.issues.append(Issue("error", "incomplete", text, "export.csv"))
     export = of_rows([header, *rows], "export.csv", dictionary)

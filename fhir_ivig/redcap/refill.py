@@ -86,6 +86,10 @@ def plan(
     there = {_place(row, dictionary): row for row in _rows(api, ours, dictionary)}
     found = Refill()
     for place, row in _placed(ours, dictionary, there, known, found.issues):
+        if place[1] in project.repeating_events and not place[3]:
+            text = f"The event {place[1]} repeats: fill {INSTANCE}."
+            found.issues.append(Issue("error", "required", f"{place[0]}: {text}", ours.file))
+            continue
         for column, (asked, _) in ours.meant.items():
             here, old = row.get(column, ""), there.get(place, {}).get(column, "")
             if not here or asked is dictionary.record or asked.kind in COMPUTED:

@@ -117,12 +117,17 @@ def test_answers_of_all_kinds(redcap_project: RedcapServer, tmp_path: Path, case
     assert (tmp_path / "out").exists() is (code == 0)
 
 
-def test_a_record_that_does_not_come_is_told(redcap_project: RedcapServer, tmp_path: Path) -> None:
-    def goes(asked: dict[str, Any]) -> None:
-        if asked.get("records"):
+@pytest.mark.parametrize("how", ["goes", "comes", "is not given"])
+def test_a_record_that_does_not_come_is_told(redcap_project: RedcapServer, tmp_path: Path, how: str) -> None:
+    def happens(asked: dict[str, Any]) -> None:
+        if asked.get("records") and how == "goes":
             redcap_project.rows = [row for row in redcap_project.rows if row["record_id"] != "HARA-05"]
+        elif asked.get("records") and how == "comes":
+            redcap_project.rows.append({**redcap_project.rows[0], "record_id": "HARA-13"})
+        elif asked.get("records"):
+            asked["records"].remove("HARA-05")
 
-    redcap_project.before = goes
+    redcap_project.before = happens
     done = pulled(redcap_project, tmp_path / "out")
     assert (done.exit_code, "Records came or went" in done.output) == (1, True), done.output
 
@@ -153,6 +158,26 @@ def test_a_study_beside_is_not_written_over(redcap_project: RedcapServer, tmp_pa
     (tmp_path / "out/study.yaml").write_text("mine", "utf-8")
     assert pulled(redcap_project, tmp_path / "out").exit_code == 3
     assert (tmp_path / "out/study.yaml").read_text("utf-8") == "mine"
+
+
+def test_of_an_event_that_repeats_the_instance_must_be_told(redcap_project: RedcapServer, tmp_path: Path) -> None:
+    again = {"event_name": "week_0_arm_1", "form_name": ""}
+    redcap_project.project["repeatingFormsEvents"].append(again)
+    file = refilled(tmp_path, {("HARA-01", "week_0_arm_1", "ck"): "2400"})
+    words = (file, "--study", FOLDER, "--url", redcap_project.url, "--overwrite")
+    done = run("redcap", "push", *words)
+    assert (done.exit_code, "The event week_0_arm_1 repeats" in done.output) == (1, True), done.output
+    assert not any(row["ck"] == "2400" for row in redcap_project.rows)
+
+
+def test_an_instance_that_two_could_be_is_left(redcap_project: RedcapServer, tmp_path: Path) -> None:
+    file = refilled(tmp_path, {})
+    text = file.read_text("utf-8").replace("enrolment_arm_1,infusion,1,", "enrolment_arm_1,infusion,,")
+    file.write_text(text, "utf-8")
+    first, second = [row for row in redcap_project.rows if row["redcap_repeat_instrument"] == "infusion"][:2]
+    second["inf_day"] = first["inf_day"]
+    done = run("redcap", "plan", file, "--study", FOLDER, "--url", redcap_project.url)
+    assert (done.exit_code, "2 instances there have the same" in done.output) == (1, True), done.output
 
 
 def test_an_import_that_is_refused_is_told(redcap_project: RedcapServer, tmp_path: Path) -> None:
