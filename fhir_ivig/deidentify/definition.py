@@ -21,7 +21,7 @@ from fhir_ivig.yamltext import load, plain
 
 LEAVES = (
     "study", "title", "status", "base", "fhir_version", "parameters", "visits", "measures", "core_set", "populations",
-    "endpoints", "multiplicity", "references", "dictionary", "deidentify",
+    "endpoints", "multiplicity", "references", "dictionary", "deidentify", "tolerance_days",
 )  # fmt: skip
 MAPPINGS = "mappings"  # the folder of the study's own mapping files beside the new study.yaml
 _SHORTEST = (
@@ -70,7 +70,7 @@ def refuse_named(text: dict[str, Any], identifying: Iterable[str], file: str) ->
 
 def warnings(study: Study) -> Iterator[Issue]:
     """What the study asks that a de-identified study cannot answer as before, and parameters that leave."""
-    by_class: dict[str, set[str]] = {"remove": set(), "shift": set()}
+    by_class: dict[str, set[str]] = {"remove": set(), "shift": set(), "birth_date": set()}
     for name in study.tables:
         for column in study.dictionary[name].columns.values():
             by_class.setdefault(class_of(column) or "", set()).add(column.name)
@@ -78,7 +78,9 @@ def warnings(study: Study) -> Iterator[Issue]:
         if name in by_class["remove"]:
             text = f"{where} asks for `{name}`, which is removed: its results change."
             yield Issue("warning", "business-rule", text, study.path.name)
-        elif name in by_class["shift"] and any(_DATE.fullmatch(text) for text in scalars(below)):
+        elif name in by_class["shift"] | by_class["birth_date"] and any(
+            _DATE.fullmatch(text) for text in scalars(below)
+        ):
             text = f"{where} compares `{name}` with a date of the calendar, and dates are moved: its results change."
             yield Issue("warning", "business-rule", text, study.path.name)
     if "term" in by_class["remove"]:

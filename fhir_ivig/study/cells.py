@@ -105,6 +105,7 @@ def _translated(column: Column, given: pa.StringArray, source: Source) -> pa.Str
         ours = with_point(ours)
     if source.order and column.type in ("date", "dateTime"):
         pattern, order = _ORDERED[source.order]
+        pattern = pattern.replace("/.-", source.date_separator or "/.-")
         iso = pc.replace_substring_regex(ours, pattern, order)
         iso = pc.replace_substring_regex(iso, r"^(\d{4}-)(\d-)", r"\10\2")
         iso = pc.replace_substring_regex(iso, r"^(\d{4}-\d\d-)(\d)($|[T ])", r"\10\2\3")
@@ -181,7 +182,7 @@ def _why_no_date(column: Column, text: str, source: Source) -> str:
     if re.fullmatch(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2}", text):
         return "has a year of two digits: write all four"
     if re.fullmatch(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}", text) and not re.fullmatch(_DATE, text):
-        order = f"not {source.order} as `date_order` says" if source.order else "read as no order of days"
+        order = f"not {source.date_order} as `date_order` says" if source.order else "read as no order of days"
         return f"is {order}: say under `date_order` whether it is DMY, MDY or YMD, or write 2003-05-17"
     if re.fullmatch(_DATE, text[:10]) and len(text) >= 10 and not _in_calendar(text[:10]):
         return "is not in the calendar: correct the day"

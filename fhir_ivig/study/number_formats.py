@@ -13,18 +13,26 @@ from decimal import Decimal
 from fhir_ivig.study.texts import shown
 
 _FIXED = re.compile(r"(?:#,##)?(0+)(?:\.(0+))?(?:_[^0#]|;.*)?")
+_PADDED = re.compile(r"[^.E]*0[^.E]*0")  # zeros in front, among other signs: 004-1873
 _UNSHOWN = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.|\*.')  # of a number format: literal text, colours, blanks
 
 
-def number_text(value: str, form: str) -> str:
-    """A stored number as the text that is shown, by its number format."""
+def number_text(value: str, form: str) -> tuple[str, str]:
+    """A stored number as the text that is shown, by its number format, and why it cannot be taken."""
     number = Decimal(f"{float(value):.15g}")
+    if re.fullmatch(r"-?\d+", value) and Decimal(value) != number:
+        return value, f"{shown(value)} has more than the 15 digits that Excel holds: write it as text."
     if (fixed := _FIXED.fullmatch(form)) and abs(number) < 1 << 50:
         whole, digits = len(fixed[1]), len(fixed[2] or "")
         rounded = number.quantize(Decimal(1).scaleb(-digits))
         if rounded == number:
-            return f"{rounded:f}".zfill(whole) if not digits else f"{rounded:f}"
-    return plain_number(float(value))
+            return (f"{rounded:f}".zfill(whole) if not digits else f"{rounded:f}"), ""
+    text, signs = plain_number(float(value)), _UNSHOWN.sub("", form.partition(";")[0])
+    if "%" in signs:
+        return text, f"It is shown as a percentage and stored as {text}: write the number that is meant, without a %."
+    if not fixed and _PADDED.match(signs):
+        return text, f"It is shown as {shown(form)} says and stored as {text}: write it as text, as it is meant."
+    return text, ""
 
 
 def plain_number(value: float) -> str:

@@ -97,6 +97,11 @@ class Source:
         return "".join(dict.fromkeys(sign for sign in self.date_order or "" if sign in "DMY"))
 
     @property
+    def date_separator(self) -> str:
+        """The sign between day, month and year; empty where `date_order` leaves it open."""
+        return next((sign for sign in self.date_order or "" if sign in "/.-"), "")
+
+    @property
     def leaves(self) -> tuple[Source, ...]:
         """What each row of the file gives rows by: itself, or its `rows`, and theirs."""
         return tuple(leaf for row in self.rows for leaf in row.leaves) or (self,)

@@ -103,7 +103,7 @@ class _Sheet:
         style = int(element.get("s", 0))
         if style in self.dates:
             return day_text(value, self.formats[style], self.since_1904)
-        return number_text(value, self.formats[style] if style < len(self.formats) else "General"), ""
+        return number_text(value, self.formats[style] if style < len(self.formats) else "General")
 
     def named(self, wanted: tuple[int, ...]) -> dict[int, str]:
         """The names by column in these rows; those of several rows are joined by blanks."""

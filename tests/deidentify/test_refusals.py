@@ -170,6 +170,11 @@ def test_what_is_less_complete_does_not_replace_what_is(tmp_path: Path) -> None:
 
 ASKED = {
     "reasons": ({"table": "dispositions", "where": {"reason": "Moved"}}, "populations.reasons", "is removed"),
+    "old": (
+        {"table": "subjects", "where": {"birth_date": {"at_most": "1950-12-31"}}},
+        "compares `birth_date`",
+        "are moved",
+    ),
     "early": ({"table": "courses", "where": {"start": {"at_most": "1999-12-31"}}}, "compares `start`", "are moved"),
 }
 
