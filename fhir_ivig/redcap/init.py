@@ -14,10 +14,10 @@ from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.redcap.check import check
 from fhir_ivig.redcap.dictionary import Dictionary, read_dictionary
 from fhir_ivig.redcap.export import EVENT, Export, read_export
-from fhir_ivig.redcap.matching import measure_of, vocabulary
+from fhir_ivig.redcap.matching import is_unit, measure_of, visit_of, vocabulary
 from fhir_ivig.redcap.project import Project, read_project
 from fhir_ivig.redcap.proposal import Entry, counts, flow, left, scalar
-from fhir_ivig.redcap.propose import Proposing, is_unit, visit_of
+from fhir_ivig.redcap.propose import Proposing
 from fhir_ivig.sync.whole import write_private
 
 _ABOVE = """\

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fhir_ivig.redcap.dictionary import Dictionary, Field
 from fhir_ivig.redcap.export import EVENT, INSTANCE, INSTRUMENT, Export
+from fhir_ivig.redcap.matching import joined
 from fhir_ivig.redcap.project import Project
 from fhir_ivig.redcap.proposal import Certainty
 
@@ -23,14 +24,21 @@ class Known:
             self.own |= {INSTRUMENT: INSTRUMENT, INSTANCE: INSTANCE}
 
     def their(self, one: Field, code: str = "") -> str:
-        """The column of a field in the export; empty where it has none."""
-        return self.names.get((one.name, code), "") if one.kind != "checkbox" or code else "checkbox"
+        """The column of a field in the export, of a checkbox all of them; empty where it has none."""
+        if one.kind == "checkbox" and not code:
+            return ", ".join(self.names[one.name, each] for each in one.choices if (one.name, each) in self.names)
+        return self.names.get((one.name, code), "")
 
-    def repeats(self, form: str) -> bool:
-        """Whether a form has instances."""
-        names = {form, self.project.labels.get(form, form)}
+    def instrument(self, form: str) -> tuple[str, Certainty]:
+        """What names a form that repeats in its rows; empty for one that does not."""
+        title = self.project.labels.get(form, form)
         rows = self.export.rows if self.export else ()
-        return form in self.project.repeating or any(row.get(self.own.get(INSTRUMENT, "")) in names for row in rows)
+        for cell in dict.fromkeys(row.get(self.own.get(INSTRUMENT, ""), "") for row in rows):
+            if cell and (cell in (form, title) or joined(cell) == form):
+                return cell, "sure" if cell in (form, title) else "likely"
+        if form in self.project.repeating:
+            return title if self.labels else form, "sure"
+        return "", "sure" if self.project.repeating else "likely"
 
     def events(self, form: str) -> tuple[list[str], Certainty]:
         """The events of a form, as the export names them: of the project, else those in which it is filled."""
@@ -48,6 +56,6 @@ class Known:
         filled = (
             row.get(self.own.get(EVENT, ""), "")
             for row in rows
-            if any(row.get(name) not in ("", "0", None) for name in columns)
+            if any(row.get(name) not in ("", "0", "Unchecked", None) for name in columns)
         )
         return [event for event in dict.fromkeys(filled) if event], "likely"

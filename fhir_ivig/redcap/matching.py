@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -96,3 +96,28 @@ def word_of(label: str, words: Iterable[str]) -> str | None:
         if label == word or (joined(label) and joined(label) in (joined(word), *other.get(word, ()))):
             return word
     return None
+
+
+def visit_of(event: str) -> str:
+    """`week 0` of `week_0_arm_1`."""
+    return re.sub(r"_arm_\d+$", "", event).replace("_", " ")
+
+
+def is_unit(text: str) -> bool:
+    """Whether a note is nothing but a unit, as far as its looks go."""
+    return bool(re.fullmatch(r"(?!n/?a$)[A-Za-z%µ][A-Za-z0-9%µ/*.^-]{0,11}", text, re.IGNORECASE))
+
+
+def alike(word: str, label: str) -> bool:
+    """Whether a label is the word itself, but for its spelling."""
+    return re.sub("[^a-z0-9<>=]+", " ", label.lower()).strip() == re.sub("[^a-z0-9<>=]+", " ", word.lower()).strip()
+
+
+def unit_of(table: Table, name: str, found: Mapping[str, Sequence[Field]]) -> str:
+    """The unit that the note of the one field of a column says, whose unit this column is."""
+    notes = [
+        found[column.name][0].note
+        for column in table.columns.values()
+        if column.unit == name and len(found.get(column.name, ())) == 1
+    ]
+    return notes[0] if len(notes) == 1 and is_unit(notes[0]) else ""

@@ -12,12 +12,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from fhir_ivig.redcap.dictionary import Field
 from fhir_ivig.redcap.export import EVENT, INSTANCE, INSTRUMENT
 from fhir_ivig.redcap.known import Known
-from fhir_ivig.redcap.matching import beside, columns_of, fits, measure_of, table_of, vocabulary, word_of
+from fhir_ivig.redcap.matching import (
+    alike,
+    beside,
+    columns_of,
+    fits,
+    is_unit,
+    measure_of,
+    table_of,
+    unit_of,
+    visit_of,
+    vocabulary,
+    word_of,
+)
 from fhir_ivig.redcap.proposal import Certainty, Entry, flow, scalar
 from fhir_ivig.study.dictionary import Column, Table
 from fhir_ivig.study.dictionary import dictionary as study_tables
 
 ONE_ROW = ("subjects", "dispositions")  # of each subject
+_CERTAINTIES: Sequence[Certainty] = ("sure", "likely", "to decide")
 
 
 class Proposing(Known):
@@ -53,16 +66,18 @@ class Proposing(Known):
 
     def _part(self, table: str, form: str, below: list[Entry]) -> Entry:
         title = self.project.labels.get(form) or form
-        where = {}
-        events, certainty = self.events(form)
+        where: dict[str, str | list[str]] = {}
+        certain: list[Certainty] = []
+        events, told = self.events(form)
         if EVENT in self.own and events:
             where[self.own[EVENT]] = events if len(events) > 1 else events[0]
-            certainty = "to decide" if table in ONE_ROW and len(events) > 1 else certainty
+            certain.append("to decide" if table in ONE_ROW and len(events) > 1 else told)
         if INSTRUMENT in self.own:
-            named = title if self.labels else form
-            where[self.own[INSTRUMENT]] = named if self.repeats(form) else ""
-        why = "one event only: a subject has one row" if certainty == "to decide" else "events and form"
-        said = [Entry(f"where: {flow(where)}", certainty if EVENT in where else "sure", why)] if where else []
+            where[self.own[INSTRUMENT]], told = self.instrument(form)
+            certain.append(told)
+        least: Certainty = max(certain, key=_CERTAINTIES.index) if certain else "sure"
+        why = "one event only: a subject has one row" if least == "to decide" else "which rows"
+        said = [Entry(f"where: {flow(where)}", least, why)] if where else []
         return Entry(
             f"- file: {scalar(self.file)}",
             "likely",
@@ -90,11 +105,16 @@ class Proposing(Known):
             elif several:
                 either = " or ".join(self.their(one) for one in several)
                 columns.append(Entry(f"{name}: ?", "to decide", f"{either}"))
-            elif name in ("course", "event") and name in table.key and self.repeats(form) and INSTANCE in self.own:
+            elif (
+                name in ("course", "event")
+                and name in table.key
+                and self.instrument(form)[0]
+                and INSTANCE in self.own
+            ):
                 columns.append(Entry(f"{name}: {scalar(self.own[INSTANCE])}", "likely", "the instance of the form"))
             elif name == "site" and (group := self.own.get("redcap_data_access_group")):
                 columns.append(Entry(f"site: {scalar(group)}", "to decide", "the data access group: is it the site?"))
-            elif unit := _unit_of(table, name, found):
+            elif unit := unit_of(table, name, found):
                 constants.append(Entry(f"{name}: {scalar(unit)}", "likely", "the note beside the field"))
             elif name in table.required and name != "subject":
                 columns.append(
@@ -147,7 +167,7 @@ class Proposing(Known):
             if word is None:
                 below.append(Entry(f"{scalar(theirs)}: ?", "to decide", f"{label}: one of {', '.join(words)}"))
             elif theirs != word:
-                sure: Certainty = "sure" if not words or _alike(word, label) else "likely"
+                sure: Certainty = "sure" if not words or alike(word, label) else "likely"
                 below.append(Entry(f"{scalar(theirs)}: {scalar(word)}", sure, label))
         return [Entry(f"{column.name}:", below=below)] if below else []
 
@@ -160,7 +180,7 @@ class Proposing(Known):
                     f"?: {their}", "to decide", f"{label}: one of {', '.join(column.values)}, or under ignore"
                 )
             else:
-                yield Entry(f"{word}: {their}", "sure" if _alike(word, label) else "likely", label)
+                yield Entry(f"{word}: {their}", "sure" if alike(word, label) else "likely", label)
 
     def _unknown(self, form: str, fields: Sequence[Field]) -> Entry:
         below = list(self._rest(fields))
@@ -187,10 +207,11 @@ class Proposing(Known):
         rows = [self._row(self.fields.fields[name], measure, near[name]) for name, measure in measured.items()]
         dated = [row for name, row in zip(measured, rows, strict=True) if "date" in near[name]]
         other = [row for name, row in zip(measured, rows, strict=True) if "date" not in near[name]]
+        date = date if other else None
         if date:
             below = [Entry("rows:", below=other)]
             dated.append(Entry(f"- columns: {flow({'date': self.their(date)})}", "likely", self._said(date), below))
-        else:
+        elif other:
             columns.append(
                 Entry("date: ?", "to decide", "when it was measured: no one date of the form looks like it")
             )
@@ -232,27 +253,3 @@ class Proposing(Known):
             | {"Complete?"}
         )
         return [name for name in names if name in kept and not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said)]
-
-
-def visit_of(event: str) -> str:
-    """`week 0` of `week_0_arm_1`."""
-    return re.sub(r"_arm_\d+$", "", event).replace("_", " ")
-
-
-def is_unit(text: str) -> bool:
-    """Whether a note is nothing but a unit, as far as its looks go."""
-    return bool(re.fullmatch(r"(?!n/?a$)[A-Za-z%µ][A-Za-z0-9%µ/*.^-]{0,11}", text, re.IGNORECASE))
-
-
-def _alike(word: str, label: str) -> bool:
-    return re.sub("[^a-z0-9<>=]+", " ", label.lower()).strip() == re.sub("[^a-z0-9<>=]+", " ", word.lower()).strip()
-
-
-def _unit_of(table: Table, name: str, found: Mapping[str, Sequence[Field]]) -> str:
-    """The unit that the note of the one field of a column says, whose unit this column is."""
-    notes = [
-        found[column.name][0].note
-        for column in table.columns.values()
-        if column.unit == name and len(found.get(column.name, ())) == 1
-    ]
-    return notes[0] if len(notes) == 1 and is_unit(notes[0]) else ""

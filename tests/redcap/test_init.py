@@ -151,6 +151,18 @@ def test_a_labelled_export_is_proposed_by_its_labels(tmp_path: Path) -> None:
     assert "where: {redcap_repeat_instrument: adverse_event}" in lines
 
 
+def test_labels_as_headers_and_a_form_that_repeats_by_its_label(tmp_path: Path) -> None:
+    fields = ["id,demographics,text,Record", "sex,demographics,radio,Sex,\"1, F | 2, M\"",
+              "ae_term,adverse_events,text,Event", "races,demographics,checkbox,Race,\"1, A | 2, B\""]  # fmt: skip
+    header = "Record,Repeat Instrument,Repeat Instance,Sex,Event,Race (choice=A),Race (choice=B),Complete?"
+    text = small(tmp_path, fields, f"{header}\n1,,,F,,Checked,Unchecked,Complete\n1,Adverse Events,1,,Headache,,,\n")
+    lines = active(text)
+    assert {"subject: Record", "F: female", "event: Repeat Instance", "term: Event"} <= set(lines)
+    assert re.search(r"where: {Repeat Instrument: Adverse Events}\s+# likely", text)
+    assert "# ?: 'Race (choice=A), Race (choice=B)'" in text
+    assert "ignore: ['Complete?']" in lines
+
+
 def test_an_export_that_does_not_fit_is_told(tmp_path: Path) -> None:
     export = tmp_path / "export.csv"
     text = (FOLDER / "export.csv").read_text("utf-8").replace(",ck,", ",ck_value,")
