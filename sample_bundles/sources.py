@@ -16,11 +16,13 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import yaml
 
+from fhir_ivig.datasets.refilling import write_like
 from fhir_ivig.issue import failed
 from fhir_ivig.study.study import Study
 from fhir_ivig.study.writing import read_written
 from fhir_ivig.sync.refill import write_sources
 from fhir_ivig.yamltext import load, plain
+from sample_bundles.transport import describe, transport
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "hara2003"
@@ -117,7 +119,7 @@ def workbook() -> dict[str, Any]:
     }
 
 
-FORMS = {"hara2003_wide": wide, "hara2003_workbook": workbook}
+FORMS = {"hara2003_wide": wide, "hara2003_workbook": workbook, "hara2003_transport": transport}
 
 
 def write_sources_of(folder: Path, tables: dict[str, Any]) -> None:
@@ -128,10 +130,24 @@ def write_sources_of(folder: Path, tables: dict[str, Any]) -> None:
     (folder / "study.yaml").write_text(yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=118), "utf-8")
     sample, study = Study.load(SAMPLE / "study.yaml"), Study.load(folder / "study.yaml")
     rows = {table: read_written(SAMPLE / f"{table}.csv") for table in sample.tables}
-    if wrong := [issue for issue in write_sources(study, rows, folder) if failed([issue])]:
+    if any(path.suffix in (".xpt", ".json") for path in study.files):
+        describe(folder)
+    if wrong := [issue for issue in write_sources(study, rows, folder, write_like) if failed([issue])]:
         raise SystemExit("\n".join(map(str, wrong)))
     for book in folder.glob("*.xlsx"):
         _timeless(book)
+    for path in (*folder.glob("*.xpt"), *folder.glob("*.json")):
+        path.write_bytes(undated(path.read_bytes()))
+
+
+# When a SAS transport file or Dataset-JSON was written.
+WRITTEN = re.compile(rb"\d\d[A-Z]{3}\d\d:\d\d:\d\d:\d\d|(?<=\"datasetJSONCreationDateTime\": \")[^\"]*")
+
+
+def undated(content: bytes) -> bytes:
+    """The same file as if it had been written when all were, so that the same cells are the same bytes."""
+    sas, json_ = b"01JAN03:00:00:00", b"2003-01-01T00:00:00Z"
+    return WRITTEN.sub(lambda found: sas if len(found[0]) == len(sas) else json_, content)
 
 
 def _timeless(book: Path) -> None:

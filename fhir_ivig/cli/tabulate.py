@@ -86,6 +86,7 @@ def tabulate(
         raise click.UsageError(f"{text} --datasets and --deidentify.")
     with command(as_json):
         from fhir_ivig.datasets.output import converted, write_own
+        from fhir_ivig.datasets.refilling import write_like
         from fhir_ivig.study.study import Study
         from fhir_ivig.sync.refill import refilled
         from fhir_ivig.sync.tabulate import tabulate as run
@@ -108,7 +109,7 @@ def tabulate(
         plain = datasets == "study"
         kept: Literal["csv", "parquet"] = "parquet" if form == "parquet" and plain else "csv"
         convert = None if form == kept and plain else converted(loaded, form, datasets)
-        convert = refilled(loaded) if shape == "source" else convert
+        convert = refilled(loaded, write_like) if shape == "source" else convert
         found = run(fhir, loaded, out, version=fhir_version, form=kept, sort=sort, convert=convert, progress=progress)
         progress.end()
         show_issues(found.log.first, sum(found.log.counts.values()))

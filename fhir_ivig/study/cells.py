@@ -63,18 +63,25 @@ def settle(column: Column, cells: pa.Array, source: Source) -> tuple[pa.StringAr
     """
     if cells.null_count == len(cells):
         return pa.nulls(len(cells), pa.string()), []
-    if column.type == "text" and not source.missing and column.name not in source.codes and _plain(cells):
+    as_is = not source.missing and column.name not in (*source.codes, *source.prefixes)
+    if column.type == "text" and as_is and _plain(cells):
         return cells.view(pa.string()), []
     encoded = cells.dictionary_encode()
     given = _decoded(encoded.dictionary)
     ours = _translated(column, given, source)
     right = _right(column, ours)
+    prefix = source.prefixes.get(column.name, "")
+    if prefix:
+        begins = pc.or_(pc.starts_with(given, prefix), ours.is_null())
+        right = right & begins.to_numpy(zero_copy_only=False)
     flaws: list[Flaw] = []
     if not right.all():
         place = encoded.indices.fill_null(len(right)).to_numpy()
         for row in np.flatnonzero(np.append(~right, False)[place]).tolist():
             cell, text = given[place[row]].as_py(), ours[place[row]].as_py()
-            flaws.append((row, column.name, *_why(column, text, cell, source)))
+            lacks = prefix and not cell.startswith(prefix)
+            why: tuple[Code, str] = ("value", f"{shown(cell)} does not begin with {shown(prefix)}.")
+            flaws.append((row, column.name, *(why if lacks else _why(column, text, cell, source))))
     if ours is given and not flaws:
         return cells.view(pa.string()), []
     return ours.take(encoded.indices), flaws
@@ -99,6 +106,8 @@ def _translated(column: Column, given: pa.StringArray, source: Source) -> pa.Str
     ours = given
     if source.missing:
         ours = pc.if_else(pc.is_in(ours, strings(source.missing)), None, ours)
+    if prefix := source.prefixes.get(column.name):
+        ours = strings(text and text.removeprefix(prefix) for text in ours.to_pylist())
     if codes := source.codes.get(column.name):
         ours = strings(_recoded(text, codes, column.type == "codes") for text in ours.to_pylist())
     if source.decimal == "," and column.type == "decimal":

@@ -16,9 +16,12 @@ from fhir_ivig.yamltext import Node
 
 ROW_KEYS = (
     "decimal", "date_order", "zone", "columns", "codes", "constants", "units", "missing",
-    "where", "checkboxes", "ticks", "rows",
+    "where", "checkboxes", "ticks", "prefixes", "rows",
 )  # fmt: skip
-FILE_KEYS = ("file", "sheet", "header", "delimiter", "encoding", "quote", "ignore")
+FILE_KEYS = (
+    "file", "sheet", "header", "delimiter", "encoding", "quote", "ignore",
+    "copies", "sequence", "supplement", "qualifiers",
+)  # fmt: skip
 Units = Mapping[str, str | None]
 
 
@@ -86,7 +89,7 @@ class _Part:
         for key in ("columns", "constants", "checkboxes"):
             left = {name: value for name, value in getattr(above, key).items() if name not in filled}
             said[key] = {**left, **said.get(key, {})}
-        for key in ("codes", "units", "where"):
+        for key in ("codes", "units", "where", "prefixes"):
             said[key] = {**getattr(above, key), **said.get(key, {})}
         found = replace(above, own=() if file_keys else own, **said)
         rows = shape.items(given["rows"], f"{where}.rows") if "rows" in given else []
@@ -95,18 +98,27 @@ class _Part:
     def check(self, given: Mapping[str, Node], said: Mapping[str, Any], where: str) -> None:
         """Our columns that are none, or that are filled twice."""
         filled: dict[str, str] = {}
-        for key in ("columns", "constants", "checkboxes", "codes"):
+        for key in ("columns", "constants", "checkboxes", "codes", "prefixes"):
             for name in said.get(key, ()):
                 node = given[key].value[name]
                 if name not in self.table.columns:
                     text = f"{where}.{key}: {self.table.name} has no column `{name}`; a new one is named under"
                     self.shape.refuse(node, f"{text} `dictionary:`.", "not-found")
-                elif key != "codes" and filled.setdefault(name, key) != key:
+                elif key not in ("codes", "prefixes") and filled.setdefault(name, key) != key:
                     self.shape.refuse(
                         node, f"{where}: `{name}` stands under {filled[name]} and {key}: keep one.", "conflict"
                     )
                 elif key == "checkboxes" and self.table.columns[name].type != "codes":
                     self.shape.refuse(node, f"{where}.{key}: `{name}` holds one word only: read it under `columns`.")
+        for theirs, name in said.get("copies", {}).items():
+            if name not in self.table.columns:
+                text = f"{where}.copies: {self.table.name} has no column `{name}`."
+                self.shape.refuse(given["copies"].value[theirs], text, "not-found")
+        if bool(said.get("supplement")) != bool(said.get("qualifiers")):
+            text = (
+                f"{where}: `supplement` names the SUPP--, `qualifiers` its QNAMs with their QLABELs: write both."
+            )
+            self.shape.refuse(given.get("supplement") or given["qualifiers"], text, "required")
 
     def words(self, node: Node, where: str) -> dict[str, dict[str, str]]:
         """`column: {word: word}`."""
@@ -190,6 +202,11 @@ _READERS: Mapping[str, Callable[[Shape, Node, str], Any]] = {
     "columns": Shape.pairs,
     "constants": Shape.pairs,
     "ignore": Shape.texts,
+    "prefixes": Shape.pairs,
+    "copies": Shape.pairs,
+    "sequence": Shape.pairs,
+    "supplement": Shape.text,
+    "qualifiers": Shape.pairs,
     "missing": Shape.texts,
     "where": _where,
     "ticks": _ticks,

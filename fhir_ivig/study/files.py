@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study import columnar, dataset_json, delimited, transport, workbook
 from fhir_ivig.study.block import Block
 from fhir_ivig.study.source import Source
+from fhir_ivig.study.supplement import Supplement
 
 _MISSING = "There is no such file: put it there, name it under `file`, or take the table out of study.yaml."
 
 
 def header(path: Path, source: Source, file: str) -> list[str]:
-    """The file's column names; IssueError where it is not there, a folder, empty or not of its kind."""
+    """The file's column names, with those of its supplement; IssueError where it is not there, a folder, empty or not
+    of its kind."""
     with _reported(file, path):
         match path.suffix.lower():
             case ".parquet":
@@ -31,11 +34,27 @@ def header(path: Path, source: Source, file: str) -> list[str]:
                 names = delimited.header(path, source, file)
     if not names:
         raise IssueError(Issue("fatal", "structure", "The first row is empty: it must name the columns.", file, 1))
-    return names
+    return [*names, *source.qualifiers]
 
 
 def blocks(path: Path, source: Source, file: str, names: list[str], rows: int) -> Iterator[Block]:
     """All of a file with these column names, at most so many rows at once; IssueError where it cannot go on."""
+    if not source.supplement:
+        yield from _blocks(path, source, file, names, rows)
+        return
+    supplement = Supplement(source)
+    beside = path.parent / source.supplement
+    plain = replace(source, file=source.supplement, supplement=None, qualifiers={})
+    found = header(beside, plain, source.supplement)
+    supplement.check(found)
+    for block in _blocks(beside, plain, source.supplement, found, rows):
+        supplement.add(block)
+    for block in _blocks(path, source, file, names[: len(names) - len(source.qualifiers)], rows):
+        yield supplement.joined(block)
+    supplement.end(file)
+
+
+def _blocks(path: Path, source: Source, file: str, names: list[str], rows: int) -> Iterator[Block]:
     with _reported(file, path):
         match path.suffix.lower():
             case ".parquet":

@@ -35,7 +35,8 @@ def theirs(column: Column, cells: pa.StringArray, source: Source, numbers: bool 
             words.get(text) or (";".join(words.get(one, one) for one in text.split(";")) if several else text)
             for text in texts
         ]
-    return strings(texts).take(encoded.indices)
+    prefix = source.prefixes.get(column.name, "")
+    return strings(f"{prefix}{text}" for text in texts).take(encoded.indices)
 
 
 def ambiguous(column: Column, cells: pa.StringArray, source: Source) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ from fhir_ivig.study.source import Source
 from fhir_ivig.study.texts import shown, strings
 
 NAMED = 5  # rows that an Issue names
+SIGNED = r"^[<>]=? ?"
 
 
 def header_issues(table: Table, source: Source, names: list[str], file: str) -> list[Issue]:
@@ -58,7 +59,7 @@ def _wanted(table: Table, source: Source) -> dict[str, tuple[str, bool]]:
                 wanted[theirs] = name, before or name in table.required or name in leaf.columns
             for box in leaf.checkboxes.get(name, {}).values():
                 wanted[box] = name, True
-        for theirs in leaf.where:
+        for theirs in (*leaf.where, *leaf.copies, *leaf.sequence, *leaf.sequence.values()):
             wanted.setdefault(theirs, (theirs, True))
     return wanted
 
@@ -102,6 +103,17 @@ def boxes(
         words.append(pc.if_else(pa.array(_among(cells, (ticked,))), f"{word};", ""))
     joined = pc.utf8_rtrim(pc.binary_join_element_wise(*words, ""), ";")
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined), flaws
+
+
+def signed(name: str, source: Source, cells: pa.Array) -> pa.Array:
+    """Of a column that holds the sign and the value: the part that is asked for; others as they are."""
+    if name not in ("sign", "value") or source.theirs("sign") != source.theirs("value"):
+        return cells
+    cells = cells.cast(pa.string())
+    if name == "value":
+        return pc.replace_substring_regex(cells, SIGNED, "")
+    signs = pc.if_else(pc.match_substring_regex(cells, SIGNED), cells, pa.scalar(None, pa.string()))
+    return pc.replace_substring_regex(signs, r"^([<>]=?).*", r"\1")
 
 
 class Lost:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
 from typing import NamedTuple
@@ -63,7 +64,7 @@ def returned(
         readers = [part for part in chain(*study.tables.values()) if part.name == file]
         names = list(headers.get(file) or _names(study, readers, found))
         issues.setdefault(file, []).extend(_unsaid(readers, file))
-        yield Returned(readers[0], _whole(readers, found, names), issues[file])
+        yield Returned(readers[0], _numbered(readers[0], _whole(readers, found, names)), issues[file])
 
 
 def _dealt(
@@ -138,7 +139,13 @@ def _outward(
             texts = inverse.theirs(column, cells[name], leaf)
             if name == "value" and numeric is not None and leaf.decimal == ",":
                 texts = pc.if_else(numeric, inverse.theirs(column, cells[name], leaf, numbers=True), texts)
+            if name == "value" and their == leaf.theirs("sign"):
+                signs = columns[their].fill_null("")
+                texts = pc.binary_join_element_wise(signs, texts, "")
             columns[their] = texts
+    plain = replace(leaf, prefixes={})
+    for their, name in leaf.copies.items():
+        columns[their] = inverse.theirs(table.columns[name], cells[name], plain)
     return columns, issues
 
 
@@ -177,7 +184,8 @@ def _names(study: Study, readers: Sequence[Source], pieces: Sequence[_Piece]) ->
                 if their and (name in leaf.columns or besides):
                     names[their] = None
                 names |= dict.fromkeys(leaf.checkboxes.get(name, {}).values())
-            names |= dict.fromkeys(leaf.where)
+            names |= dict.fromkeys((*leaf.where, *leaf.copies, *leaf.sequence))
+        names |= dict.fromkeys(part.qualifiers)
     return list(names)
 
 
@@ -203,6 +211,19 @@ def _whole(readers: Sequence[Source], pieces: Sequence[_Piece], names: Sequence[
         else:
             joined |= row
     return pa.table({name: strings(row.get(name) for row in chain(*rows.values())) for name in names})
+
+
+def _numbered(source: Source, table: pa.Table) -> pa.Table:
+    """The same with the columns that number its rows."""
+    there = [pair for pair in source.sequence.items() if {*pair} <= {*table.column_names}]
+    for their, of in there:  # what is not there is an error when it is read again
+        counts: Counter[str | None] = Counter()
+        numbers: list[str] = []
+        for cell in table[of].to_pylist():
+            counts[cell] += 1
+            numbers.append(str(counts[cell]))
+        table = table.set_column(table.column_names.index(their), their, strings(numbers))
+    return table
 
 
 def _key(part: Source, readers: Sequence[Source]) -> list[str]:

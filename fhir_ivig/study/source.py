@@ -25,8 +25,17 @@
 | checkboxes | `column: {our word: their column}`: several columns, ticked or not, as a column of    |
 |            | several words (none)                                                                  |
 | ticks      | `[ticked, not ticked]`, what stands in their checkboxes (`1`, `0`)                    |
+| prefixes   | `column: text`, what stands before each cell of a column of ours in the file (none)    |
+| copies     | `their column: ours`, columns of the file that repeat one of ours, without its prefix: |
+|            | not read, and filled on the way back (none)                                           |
+| sequence   | `their column: their column`, the first numbers the rows of each of the second, from  |
+|            | 1: not read, and filled on the way back (none)                                        |
+| supplement | SDTM's SUPP-- of this file: its QNAMs are columns too (none)                          |
+| qualifiers | `QNAM: QLABEL`, all of them, also those under `ignore` (none)                         |
 | rows       | a list: each row of the file gives a row for each of these. They say what differs, in |
 |            | any of the keys above but those of the file itself, and `rows` again               |
+
+Where `columns` names one column of the file for `sign` and `value`, the sign stands before the value in it: <20.
 
 A table may be a list of such parts: its rows are theirs, one part after another. A file that several parts read gives
 only the columns that they name; what none of them knows or ignores is an error.
@@ -68,6 +77,11 @@ class Source:
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     checkboxes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     ticks: tuple[str, str] = ("1", "0")
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+    copies: Mapping[str, str] = field(default_factory=dict)
+    sequence: Mapping[str, str] = field(default_factory=dict)
+    supplement: str | None = None
+    qualifiers: Mapping[str, str] = field(default_factory=dict)
     rows: tuple[Source, ...] = ()
     own: tuple[str, ...] = ()
     shared: bool = False
@@ -122,7 +136,7 @@ class Source:
 
     def named(self) -> Iterator[str]:
         """The columns of the file that are spoken of."""
-        yield from self.ignore
+        yield from (*self.ignore, *self.copies, *self.sequence)
         for leaf in (self, *self.leaves):
             yield from (*leaf.columns.values(), *leaf.where)
             for boxes in leaf.checkboxes.values():

@@ -117,7 +117,9 @@ class Study:
     @property
     def files(self) -> tuple[Path, ...]:
         """The files of its tables, each once."""
-        return tuple(dict.fromkeys(part.path(self.folder) for parts in self.tables.values() for part in parts))
+        parts = [part for parts in self.tables.values() for part in parts]
+        beside = [part.path(self.folder).parent / part.supplement for part in parts if part.supplement]
+        return tuple(dict.fromkeys([*(part.path(self.folder) for part in parts), *beside]))
 
     @classmethod
     def load(cls, path: Path | str, root: Node | None = None) -> Study:

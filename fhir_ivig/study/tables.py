@@ -15,7 +15,7 @@ from fhir_ivig.study.cells import Flaw, settle
 from fhir_ivig.study.dictionary import Table
 from fhir_ivig.study.files import blocks, header
 from fhir_ivig.study.measures import Conversion, assess, useless_limits
-from fhir_ivig.study.parts import Lost, boxes, header_issues, taken
+from fhir_ivig.study.parts import Lost, boxes, header_issues, signed, taken
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.study import Study
 from fhir_ivig.study.texts import rows_where, strings
@@ -180,7 +180,8 @@ def _ours(
             columns[name], wrong = boxes(name, source, theirs, length)
             flaws += wrong
         else:
-            columns[name] = theirs.get(source.theirs(name) or "", pa.nulls(length, pa.string()))
+            given = theirs.get(source.theirs(name) or "", pa.nulls(length, pa.string()))
+            columns[name] = signed(name, source, given) if table.name == "assessments" else given
     return columns, flaws
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
@@ -19,8 +19,14 @@ if TYPE_CHECKING:
     from fhir_ivig.study.returning import Returned
 
 
-def refilled(study: Study) -> Convert:
+# Writes a table into the folder of a path as a file of that name, described as the file that was there, if any.
+WriteLike = Callable[[Path, Path, "pa.Table"], list[Issue]]
+
+
+def refilled(study: Study, write: WriteLike) -> Convert:
     """What `tabulate` does with its finished CSV tables to make the study's own files of them (all in memory).
+
+    `write` is for the kinds of files with descriptions of their columns: `datasets.refilling.write_like`.
 
     What was written is read again: each row that does not come back as it was is an error.
     """
@@ -34,12 +40,12 @@ def refilled(study: Study) -> Convert:
         for path in there.values():
             path.unlink()
         rmtree(folder / "resources")  # of rows that are no rows of these files
-        return write_sources(study, tables, folder)
+        return write_sources(study, tables, folder, write)
 
     return convert
 
 
-def write_sources(study: Study, tables: Mapping[str, pa.Table], folder: Path) -> Iterator[Issue]:
+def write_sources(study: Study, tables: Mapping[str, pa.Table], folder: Path, write: WriteLike) -> Iterator[Issue]:
     """The tables as the files that they are read from, in a folder; Issues for what their shape cannot hold."""
     from fhir_ivig.study.returning import returned
 
@@ -54,7 +60,7 @@ def write_sources(study: Study, tables: Mapping[str, pa.Table], folder: Path) ->
             yield Issue("error", "not-supported", text, one.source.name)
     for path, sheets in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield from _write(path, sheets)
+        yield from _write(path, sheets, study.folder / path.relative_to(folder), write)
     yield from _read_again(replace(study, path=folder / study.path.name), tables)
 
 
@@ -72,7 +78,18 @@ def _headers(study: Study) -> dict[str, list[str]]:
     return found
 
 
-def _write(path: Path, sheets: Sequence[Returned]) -> list[Issue]:
+def _write(path: Path, sheets: Sequence[Returned], was: Path, write: WriteLike) -> list[Issue]:
+    source = sheets[0].source
+    if source.supplement:
+        from fhir_ivig.study.supplement import divided
+
+        own, beside = divided(source, sheets[0].table)
+        alone = replace(source, file=source.supplement, supplement=None)
+        supplement = [replace(sheets[0], table=beside, source=alone)]
+        places = path.parent / source.supplement, was.parent / source.supplement
+        issues = _write(places[0], supplement, places[1], write)
+        without = replace(source, supplement=None)
+        return issues + _write(path, [replace(sheets[0], table=own, source=without)], was, write)
     match path.suffix.lower():
         case ".parquet":
             from fhir_ivig.study.writing import write_parquet
@@ -82,8 +99,7 @@ def _write(path: Path, sheets: Sequence[Returned]) -> list[Issue]:
         case ".xlsx" | ".xlsm":
             _write_workbook(path, sheets)
         case ".xpt" | ".json" | ".ndjson":
-            text = f"Files of the kind {path.suffix} are read, not written in this shape: see `tabulate --format`."
-            return [Issue("error", "not-supported", text, sheets[0].source.name)]
+            return write(path, was, sheets[0].table)
         case _:
             return _write_csv(path, sheets[0])
     return []

@@ -14,6 +14,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fhir_ivig.datasets.refilling import write_like
 from fhir_ivig.issue import Issue
 from fhir_ivig.study.study import Study
 from fhir_ivig.study.tables import read_table
@@ -75,7 +76,7 @@ def test_case(case: dict[str, Any], tmp_path: Path) -> None:
         (tmp_path / "table.csv").write_text(text)
         tables[name] = full(study, name, read_written(tmp_path / "table.csv"))
     (tmp_path / "out").mkdir()
-    issues = list(write_sources(study, tables, tmp_path / "out"))
+    issues = list(write_sources(study, tables, tmp_path / "out", write_like))
     for name, text in case.get("files", {}).items():
         assert (tmp_path / "out" / name).read_text() == text
     wanted = case.get("issues", [])
@@ -178,7 +179,7 @@ def test_what_is_written_is_read_again(table: pa.Table, how: dict[str, Any], lay
         folder = Path(name)
         study = study_of(folder / "study", {"assessments": layout(how)})
         (folder / "out").mkdir()
-        assert list(write_sources(study, {"assessments": table}, folder / "out")) == []
+        assert list(write_sources(study, {"assessments": table}, folder / "out", write_like)) == []
         again, issues = read(study_of(folder / "out", {"assessments": layout(how)}))
         assert [issue for issue in issues if issue.severity != "information"] == []
         assert rows(again["assessments"]) == rows(table)
@@ -215,5 +216,5 @@ def test_what_is_read_is_written_again(found: list[tuple[tuple[str, ...], ...]])
         tables, issues = read(study)
         assert issues == []
         (folder / "out").mkdir()
-        assert list(write_sources(study, tables, folder / "out")) == []
+        assert list(write_sources(study, tables, folder / "out", write_like)) == []
         assert (folder / "out" / "a.csv").read_text() == (study.folder / "a.csv").read_text()
