@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -124,8 +123,10 @@ FORMS = {"hara2003_wide": wide, "hara2003_workbook": workbook, "hara2003_transpo
 
 def write_sources_of(folder: Path, tables: dict[str, Any]) -> None:
     """A folder with the sample study in another shape."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.name != "README.md":
+            path.unlink()
     said = json.loads(json.dumps({**plain(load(SAMPLE / "study.yaml")), "tables": tables}))  # without aliases
     (folder / "study.yaml").write_text(yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=118), "utf-8")
     sample, study = Study.load(SAMPLE / "study.yaml"), Study.load(folder / "study.yaml")

@@ -1,4 +1,4 @@
-"""The sample study as SDTM data sets in SAS transport files and Dataset-JSON, with their SUPP--: how each table is read from them, and how their variables are described.
+"""The sample study as SDTM data sets with their SUPP--: how each table is read, how their variables are described.
 
 What the tables do not hold (--STRESC, --DY, VISITNUM, AGE ...) is derived, and left out. EX and EC are Dataset-JSON,
 because a dose of 28.0 would be 28 in a SAS transport file; the others are SAS transport files.

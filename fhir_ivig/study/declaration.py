@@ -115,9 +115,7 @@ class _Part:
                 text = f"{where}.copies: {self.table.name} has no column `{name}`."
                 self.shape.refuse(given["copies"].value[theirs], text, "not-found")
         if bool(said.get("supplement")) != bool(said.get("qualifiers")):
-            text = (
-                f"{where}: `supplement` names the SUPP--, `qualifiers` its QNAMs with their QLABELs: write both."
-            )
+            text = f"{where}: `supplement` names the SUPP--, `qualifiers` its QNAMs with their QLABELs: write both."
             self.shape.refuse(given.get("supplement") or given["qualifiers"], text, "required")
 
     def words(self, node: Node, where: str) -> dict[str, dict[str, str]]:
