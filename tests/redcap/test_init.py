@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fhir_ivig.cli import main
-from fhir_ivig.redcap.dictionary import COLUMNS
+from fhir_ivig.redcap.dictionary import COLUMNS, read_dictionary
+from fhir_ivig.redcap.export import read_export
+from fhir_ivig.redcap.project import read_project
 from fhir_ivig.study.study import Study
 from fhir_ivig.study.tables import read_table
 from fhir_ivig.study.writing import write_table
@@ -56,6 +58,42 @@ def test_the_sample_is_read_as_it_was_after_seven_decisions(tmp_path: Path) -> N
         assert [issue for part in rows for issue in part.issues] == []
         write_table(tmp_path / table, (part.batch for part in rows), list(study.dictionary[table].columns))
         assert (tmp_path / table).read_bytes() == (SAMPLE / f"{table}.csv").read_bytes()
+
+
+def labelled(folder: Path) -> None:
+    """The sample's project, its export with labels in place of codes."""
+    fields, project = read_dictionary(FOLDER / "dictionary.csv"), read_project(FOLDER / "project.json")
+    export = read_export(FOLDER / "export.csv", fields)
+    with (folder / "export.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(export.header))
+        writer.writeheader()
+        for row in export.rows:
+            told = dict(row)
+            for name, (field, code) in export.meant.items():
+                ticks = {"1": "Checked", "0": "Unchecked"}
+                told[name] = (ticks if code else field.choices).get(row[name], row[name])
+            told["redcap_event_name"] = project.events[row["redcap_event_name"]]
+            told["redcap_repeat_instrument"] = project.labels.get(row["redcap_repeat_instrument"], "")
+            writer.writerow(told)
+    for name in ("dictionary.csv", "project.json"):
+        (folder / name).write_bytes((FOLDER / name).read_bytes())
+
+
+def test_a_labelled_export_of_the_sample_gives_its_tables_too(tmp_path: Path) -> None:
+    labelled(tmp_path)
+    done = propose("--from-redcap", tmp_path, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    file = tmp_path / "out/study.yaml"
+    decided = {left.replace("screening", "Screening"): right for left, right in DECIDED.items()}
+    file.write_text(decide(file.read_text("utf-8"), decided).replace("visit: screening", "visit: Screening"), "utf-8")
+    study = Study.load(file)
+    for table in study.tables:
+        rows = list(read_table(study, table))
+        assert [issue for part in rows for issue in part.issues] == []
+        write_table(tmp_path / table, (part.batch for part in rows), list(study.dictionary[table].columns))
+        text = re.sub("(?m)^(HARA-..),(Screening|Week)", lambda one: one[0][:-len(one[2])] + one[2].lower(),
+                      (tmp_path / table).read_text("utf-8"))  # fmt: skip
+        assert text == (SAMPLE / f"{table}.csv").read_text("utf-8")
 
 
 def test_a_study_that_is_there_is_left(tmp_path: Path) -> None:
