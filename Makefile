@@ -28,7 +28,6 @@ samples: $(READY)  ## write the FHIR files of the sample study anew from its tab
 	$(BIN)/python -m sample_bundles.synthetic
 	$(BIN)/python -m sample_bundles.sources
 	$(BIN)/python -m sample_bundles.redcap
-	$(BIN)/python -m sample_bundles.sdtm
 
 lock: $(READY)  ## resolve the dependencies anew
 	$(BIN)/pip install pip-tools
