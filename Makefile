@@ -10,7 +10,7 @@ demo: $(READY)  ## run the sample study through a FHIR server and back
 	$(BIN)/fhir-ivig demo
 
 test: $(READY)  ## run all tests
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## check format, style and types
 	$(BIN)/ruff format --check .
