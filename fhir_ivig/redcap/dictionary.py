@@ -6,7 +6,6 @@ same columns under other names. Terms are REDCap's: field, form (instrument), ch
 
 from __future__ import annotations
 
-import csv
 import html
 import re
 from collections import Counter
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.redcap.rows import read_rows
 
 COLUMNS = {  # of the file from the page, and from the API
     "Variable / Field Name": "field_name",
@@ -102,16 +102,7 @@ class Dictionary:
 
 def read_dictionary(path: Path) -> Dictionary:
     """The data dictionary in a CSV file; IssueError with every problem, each with its row and column."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file))
-    except UnicodeDecodeError:
-        raise IssueError(Issue("fatal", "structure", "This is not UTF-8: save it as UTF-8.", path.name)) from None
-    except OSError as error:
-        raise IssueError(Issue("fatal", "not-found", f"Cannot read it: {error.strerror}.", path.name)) from None
-    except csv.Error as error:
-        raise IssueError(Issue("fatal", "structure", f"This is no CSV file: {error}.", path.name)) from None
-    return from_rows(rows, path.name)
+    return from_rows(read_rows(path), path.name)
 
 
 def from_rows(rows: Sequence[Sequence[str]], file: str) -> Dictionary:

@@ -5,7 +5,6 @@ One row is a record, in longitudinal projects a record and event, and of a form 
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.redcap.dictionary import Dictionary, Field
+from fhir_ivig.redcap.rows import read_rows
 
 EVENT, INSTRUMENT, INSTANCE = "redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"
 STRUCTURE = {  # REDCap's own columns, and what they are called in an export with labels as headers
@@ -38,16 +38,7 @@ class Export:
 
 def read_export(path: Path, dictionary: Dictionary) -> Export:
     """An export; IssueError where it is no CSV file in UTF-8, or its header names a column twice."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file))
-    except UnicodeDecodeError:
-        raise IssueError(Issue("fatal", "structure", "This is not UTF-8: save it as UTF-8.", path.name)) from None
-    except OSError as error:
-        raise IssueError(Issue("fatal", "not-found", f"Cannot read it: {error.strerror}.", path.name)) from None
-    except csv.Error as error:
-        raise IssueError(Issue("fatal", "structure", f"This is no CSV file: {error}.", path.name)) from None
-    return of_rows(rows, path.name, dictionary)
+    return of_rows(read_rows(path), path.name, dictionary)
 
 
 def of_rows(rows: Sequence[Sequence[str]], file: str, dictionary: Dictionary) -> Export:
