@@ -12,6 +12,7 @@ from typing import Any
 from fhir_ivig.datasets.cells import longest
 from fhir_ivig.datasets.dataset import Dataset, Made, Variable
 from fhir_ivig.datasets.declared import absent
+from fhir_ivig.pages import template
 from fhir_ivig.study.study import Study
 
 NAMES = {"sdtm": "SDTM", "adam": "ADaM"}
@@ -65,13 +66,4 @@ def _variable(dataset: Dataset, variable: Variable) -> dict[str, Any]:
 
 def page(about: dict[str, Any]) -> str:
     """The description as a page; every text of the study is escaped: none becomes markup."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("define.html").render(about=about)
+    return template(Path(__file__).parent / "define.html").render(about=about)

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from fhir_ivig.pages import template
 from fhir_ivig.report import endpoint_table, events, methods, provenance, words
 from fhir_ivig.report.baseline import baseline
 from fhir_ivig.report.drawing import Figures, draw
@@ -48,15 +49,6 @@ def shortened(sheet: Sheet) -> Sheet:
 
 
 def _page(material: Material, clock: Clock, figures: Figures) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     style = (HERE / "style.css").read_text("utf-8") + dark_style()
     script = (HERE / "script.js").read_text("utf-8")
     context: dict[str, Any] = {
@@ -86,7 +78,7 @@ def _page(material: Material, clock: Clock, figures: Figures) -> str:
         "script": script,
         "script_hash": _hash(script),
     }
-    return environment.get_template("report.html").render(context)
+    return template(HERE / "report.html").render(context)
 
 
 def _hash(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fhir_ivig.issue import Issue
+from fhir_ivig.pages import template
 from fhir_ivig.sync.planned import Change, Planned, shown
 
 ALIKE = 3  # Issues that say the same; more are one, with their places folded
@@ -47,16 +48,7 @@ class _Section:
 def page(planned: Planned) -> str:
     """The page: how many of each, what is wrong, then each resource that changes, with its old and new values. Every
     text of a study, a patient or a server is escaped: none becomes markup."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(
+    return template(Path(__file__).parent / "page.html").render(
         planned=planned,
         states=_STATES,
         issues=list(_gathered(planned.issues)),

@@ -10,6 +10,7 @@ from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 
+from fhir_ivig.pages import template
 from fhir_ivig.verification.difference import Agreement, Difference, Verification, total
 from fhir_ivig.verification.verdict import KINDS
 
@@ -30,18 +31,9 @@ class _Filter:
 def page(found: Verification) -> str:
     """The page: how far both sides agree, by measure and site, then each difference with both values and places.
     Every text of a study or a record is escaped: none becomes markup. Without scripts all rows are shown."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     style, script = ((HERE / name).read_text("utf-8") for name in ("page.css", "page.js"))
     sites = sorted({one.site for one in found.agreement})
-    return environment.get_template("page.html").render(
+    return template(HERE / "page.html").render(
         found=found,
         sums=total(found.agreement),
         sites=sites,
