@@ -11,7 +11,8 @@ from faults.proxy import When
 
 Way = Literal["push", "pull", "bulk"]
 STATUSES = (408, 429, 500, 502, 503, 504)
-ANSWER_SECONDS, DEADLINE_SECONDS = 3, 5  # the client's patience here: for a byte, for a request with all its attempts
+ANSWER_SECONDS, DEADLINE_SECONDS = 3, 5  # the patience of a client in a hurry: for a byte, for a request's attempts
+LONG_SECONDS = 60  # longer than a busy machine needs for an answer
 BATCH = r"/fhir/?$"
 _ENTRIES: tuple[Kind, ...] = ("entries_missing", "entries_extra", "entries_reordered", "entry_status")
 _PAGES: tuple[Kind, ...] = ("page_repeated", "page_lost", "next_endless", "next_elsewhere")
@@ -38,6 +39,11 @@ class Case:
         return f"{self.fault.kind}, {self.more}" if self.more else self.fault.kind
 
     @property
+    def waits(self) -> bool:
+        """Whether the fault is that an answer takes too long."""
+        return self.fault.kind in ("latency", "drip")
+
+    @property
     def says(self) -> str:
         return KINDS[self.fault.kind].says
 
@@ -52,6 +58,16 @@ class Place:
     @property
     def lasting(self) -> bool:
         return self.when.times is None
+
+
+def patience(case: Case, place: Place) -> tuple[int, int]:
+    """How long a client under the fault waits for a byte, and for a request with all its attempts, in seconds.
+
+    Little where waiting is what is tried, or a fault that does not end has to; else so much that no slow machine is
+    taken for a fault.
+    """
+    hurry = case.waits or place.lasting
+    return ANSWER_SECONDS if hurry else LONG_SECONDS, DEADLINE_SECONDS if place.lasting else LONG_SECONDS
 
 
 def _statuses() -> list[Case]:

@@ -19,7 +19,7 @@ from fhir_ivig.study.study import Study
 from fhir_ivig.sync.bulk import Bulk
 from fhir_ivig.sync.pull_study import pull_study
 from fhir_ivig.sync.push_study import push_study
-from reliability.cases import ANSWER_SECONDS, DEADLINE_SECONDS, Case, Place, Way, places
+from reliability.cases import LONG_SECONDS, Case, Place, Way, patience, places
 from reliability.small import change_some, planned, small_study, stored, tables
 
 RIGHT, INCOMPLETE, IDLE = "ends right", "says it is incomplete", "does not occur"
@@ -71,17 +71,18 @@ class HealingProxy(FaultProxy):
             time.sleep(0.02)
 
 
-def server_file(url: str, file: Path, bundle: str = "batch") -> str:
-    """A server.yaml with little patience; its path."""
-    limits = {"answer_seconds": ANSWER_SECONDS, "deadline_seconds": DEADLINE_SECONDS, "connect_seconds": 2}
+def server_file(url: str, file: Path, seconds: tuple[int, int], bundle: str = "batch") -> str:
+    """A server.yaml with this patience, for a byte and for a request; its path."""
+    answer, deadline = seconds
+    limits = {"answer_seconds": answer, "deadline_seconds": deadline, "connect_seconds": 2}
     settings = {"base": url, "bundle": bundle, "limits": {**limits, "connections": 1}}
     file.write_text(json.dumps(settings), "utf-8")  # JSON is YAML
     return str(file)
 
 
-def small_pages(url: str, file: Path) -> SmallPages:
-    """A client with little patience."""
-    settings = server_settings(server_file(url, file))
+def small_pages(url: str, file: Path, seconds: tuple[int, int]) -> SmallPages:
+    """A client with this patience."""
+    settings = server_settings(server_file(url, file, seconds))
     assert settings
     return SmallPages(connect(settings).transport)
 
@@ -95,10 +96,12 @@ def push_runs(case: Case, server: str, folder: Path) -> list[Run]:
                 change_some(file.parent, number)
             study = Study.load(file)
             plan = planned(study, folder / f"planned{number}")
-            target = server_file(proxy.url, folder / "server.yaml", ("batch", "transaction")[number % 2])
+            bundle = ("batch", "transaction")[number % 2]
 
-            def push(study: Study = study, plan: dict[str, Any] = plan, target: str = target) -> Ended:
-                found = push_study(study, target)
+            def push(
+                seconds: tuple[int, int], study: Study = study, plan: dict[str, Any] = plan, bundle: str = bundle
+            ) -> Ended:
+                found = push_study(study, server_file(proxy.url, folder / "server.yaml", seconds, bundle))
                 counts = {name: getattr(found, name) for name in COUNTED}
                 whole = sum(counts.values()) == len(plan)
                 return Ended(found.complete, _codes(found.issues), [] if whole else [f"its counts are {counts}"])
@@ -117,11 +120,11 @@ def pull_runs(case: Case, way: Way, server: str, folder: Path, study: Study) -> 
     bulk = Bulk(poll_seconds=0.1) if way == "bulk" else None
     folder.mkdir(parents=True)
     with HealingProxy(server) as proxy:
-        client = small_pages(proxy.url, folder / "server.yaml")
         for number, place in enumerate(places(case, way)):
             out = folder / f"out{number}"
 
-            def pull(out: Path = out) -> Ended:
+            def pull(seconds: tuple[int, int], out: Path = out) -> Ended:
+                client = small_pages(proxy.url, folder / "server.yaml", seconds)
                 found = pull_study(study, client, out, bulk=bulk)
                 lines = [line for file in out.glob("fhir/*.ndjson") for line in file.read_bytes().splitlines()]
                 twice = len(lines) - len(set(lines))
@@ -139,19 +142,19 @@ def _run(
     case: Case,
     place: Place,
     proxy: HealingProxy,
-    command: Callable[[], Ended],
+    command: Callable[[tuple[int, int]], Ended],
     held: Callable[[], tuple[int, int]],
 ) -> Run:
     proxy.heal()
     proxy.inject(case.fault, place.when)
-    ended = _ended(command)
+    ended = _ended(command, patience(case, place))
     struck = [number for number, seen in enumerate(proxy.log) if seen.faults or seen.status is None]
     asked = [(seen.request.method, seen.request.path, seen.request.body) for seen in proxy.log]
     again = sum(asked[number : number + 1] == asked[number + 1 : number + 2] for number in struck)
     proxy.heal()
     wrong = list(_false(ended, held))
     if not ended.complete:
-        after = _ended(command)
+        after = _ended(command, (LONG_SECONDS, LONG_SECONDS))
         wrong += [f"without the fault: {said}" for said in _false(after, held)]
         if not after.complete:
             wrong.append(f"without the fault: not complete, {after.codes}")
@@ -172,9 +175,9 @@ def _false(ended: Ended, held: Callable[[], tuple[int, int]]) -> Iterator[str]:
             yield f"said it was complete, and {there} of {due} are there as they were sent"
 
 
-def _ended(command: Callable[[], Ended]) -> Ended:
+def _ended(command: Callable[[tuple[int, int]], Ended], seconds: tuple[int, int]) -> Ended:
     try:
-        return command()
+        return command(seconds)
     except IssueError as error:
         return Ended(False, _codes(error.issues))
     except Exception as error:
