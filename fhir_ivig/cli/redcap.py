@@ -31,6 +31,14 @@ token_option = click.option(
 ca_option = click.option(
     "--ca-file", type=click.Path(path_type=Path), help="PEM file of certificates to trust in place of the system's."
 )
+groups_option = click.option(
+    "--groups", is_flag=True, help="With each record's data access group; the token needs the right to see them."
+)
+status_option = click.option(
+    "--form-status",
+    type=click.Choice(["incomplete", "unverified", "complete"]),
+    help="How far forms are that it fills, where they are not further; left as it is if not given.",
+)
 page_option = click.option(
     "--page", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Records in one request."
 )
@@ -58,10 +66,13 @@ def redcap() -> None:
 @url_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write, whole or not at all.")
 @page_option
+@groups_option
 @token_option
 @ca_option
 @json_option
-def pull(url: str, out: Path, page: int, token_file: Path | None, ca_file: Path | None, as_json: bool) -> None:
+def pull(
+    url: str, out: Path, page: int, groups: bool, token_file: Path | None, ca_file: Path | None, as_json: bool
+) -> None:
     """Fetch a project: OUT/export.csv (raw), OUT/dictionary.csv, and OUT/project.json with its events.
 
     \b
@@ -72,7 +83,7 @@ def pull(url: str, out: Path, page: int, token_file: Path | None, ca_file: Path 
         from fhir_ivig.redcap.pull import pull as run
 
         progress = Progress()
-        found = run(_api(url, token_file, ca_file), out, page=page, progress=progress)
+        found = run(_api(url, token_file, ca_file), out, page=page, groups=groups, progress=progress)
         progress.end()
         show_issues(found.issues)
         said = f"{out}: {many(found.records, 'record')} in {many(found.rows, 'row')}."
@@ -111,10 +122,19 @@ def check(dictionary: Path, export: Path, as_json: bool) -> None:
 @click.argument("export", type=click.Path(path_type=Path))
 @study_option
 @url_option
+@status_option
 @token_option
 @ca_option
 @json_option
-def plan(export: Path, study: Path, url: str, token_file: Path | None, ca_file: Path | None, as_json: bool) -> None:
+def plan(
+    export: Path,
+    study: Path,
+    url: str,
+    form_status: str | None,
+    token_file: Path | None,
+    ca_file: Path | None,
+    as_json: bool,
+) -> None:
     """Show what a push would change, and change nothing: new rows, empty cells filled, cells filled differently.
 
     The export is one that tabulate --as source wrote. The exit code is 1 where a cell is filled differently.
@@ -124,7 +144,7 @@ def plan(export: Path, study: Path, url: str, token_file: Path | None, ca_file: 
       fhir-ivig redcap plan back/redcap/export.csv --study trial --url https://redcap.example.org/api/
     """
     with command(as_json):
-        found, _ = _planned(_api(url, token_file, ca_file), export, study)
+        found, _ = _planned(_api(url, token_file, ca_file), export, study, form_status)
         show_issues(found.issues)
         if not as_json:
             for change in found.changes:
@@ -137,6 +157,7 @@ def plan(export: Path, study: Path, url: str, token_file: Path | None, ca_file: 
 @study_option
 @url_option
 @click.option("--overwrite", is_flag=True, help="Send cells too that are filled differently there.")
+@status_option
 @page_option
 @token_option
 @ca_option
@@ -146,6 +167,7 @@ def push(
     study: Path,
     url: str,
     overwrite: bool,
+    form_status: str | None,
     page: int,
     token_file: Path | None,
     ca_file: Path | None,
@@ -164,7 +186,7 @@ def push(
         from fhir_ivig.redcap.refill import push as run
 
         api = _api(url, token_file, ca_file)
-        found, fields = _planned(api, export, study)
+        found, fields = _planned(api, export, study, form_status)
         run(api, found, fields, overwrite=overwrite, page=page)
         show_issues(found.issues)
         if not as_json and not overwrite:
@@ -182,18 +204,19 @@ def _api(url: str, token_file: Path | None, ca_file: Path | None) -> Api:
     return Api(url, Secret("file", str(token_file)) if token_file else Secret("env", TOKEN), ca_file)
 
 
-def _planned(api: Api, export: Path, study: Path) -> tuple[Refill, Dictionary]:
+def _planned(api: Api, export: Path, study: Path, status: str | None) -> tuple[Refill, Dictionary]:
     from fhir_ivig.redcap.dictionary import from_rows
     from fhir_ivig.redcap.export import read_export
+    from fhir_ivig.redcap.place import keys
     from fhir_ivig.redcap.project import as_project
     from fhir_ivig.redcap.pull import design
-    from fhir_ivig.redcap.refill import keys
     from fhir_ivig.redcap.refill import plan as run
     from fhir_ivig.study.study import Study
 
     loaded = Study.load(study_file(study))
     fields = from_rows(api.table("metadata"), "the project's dictionary")
-    return run(api, read_export(export, fields), fields, as_project(design(api)), keys(loaded)), fields
+    project = as_project(design(api), api.url)
+    return run(api, read_export(export, fields), fields, project, keys(loaded), status), fields
 
 
 def _agrees(found: Refill) -> bool:

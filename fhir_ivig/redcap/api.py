@@ -5,9 +5,9 @@ The API's own manual is on every REDCap server, under /api/help. A list is a par
 
 from __future__ import annotations
 
-import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from fhir_ivig.fhir.retry import Pace, busy_answer, persist
 from fhir_ivig.fhir.secret import Secret
 from fhir_ivig.fhir.wire import Reply, Wire
 from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.redcap.rows import parsed
 
 TOKEN = "FHIR_IVIG_REDCAP_TOKEN"  # noqa: S105 (the variable in which it is)
 DEADLINE = 600.0  # seconds for one request with all its attempts
@@ -40,24 +41,30 @@ class Api:
         text = self._ask({"content": content, "format": "csv", **asked})
         if text.lstrip()[:1] == "<":
             raise self._refused("answered with a web page: does its address end with /api/?")
-        return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+        return [row for row in parsed(io.StringIO(text, newline=""), f"{self.gate.base} ({content})") if row]
 
     def told(self, content: str, **asked: Any) -> Any:
-        """An answer as JSON."""
+        """An answer as JSON: a list, but for `project`, which is a mapping."""
         try:
-            return json.loads(self._ask({"content": content, "format": "json", **asked}))
+            found = json.loads(self._ask({"content": content, "format": "json", **asked}))
         except (ValueError, RecursionError):
             raise self._refused("answered with no JSON: does its address end with /api/?") from None
+        if not isinstance(found, dict if content == "project" else list):
+            raise self._refused(f"answered {content} otherwise than REDCap's API does")
+        return found
 
-    def records(self, names: Iterable[str] = (), fields: Iterable[str] = ()) -> list[list[str]]:
-        """Rows of records (all, if none is named), raw, the header first."""
-        return self.table("record", type="flat", rawOrLabel="raw", records=tuple(names), fields=tuple(fields))
+    def records(self, names: Iterable[str] = (), fields: Iterable[str] = (), groups: bool = False) -> list[list[str]]:
+        """Rows of records (all, if none is named), raw, the header first; with the data access group, if asked."""
+        asked = {"exportDataAccessGroups": "true"} if groups else {}
+        return self.table(
+            "record", type="flat", rawOrLabel="raw", records=tuple(names), fields=tuple(fields), **asked
+        )
 
     def write(self, rows: Sequence[dict[str, str]]) -> list[str]:
         """Import rows, of which empty cells change nothing; the names of the records that REDCap took."""
         asked = {"type": "flat", "overwriteBehavior": "normal", "forceAutoNumber": "false", "dateFormat": "YMD"}
         found = self.told("record", action="import", data=json.dumps(rows), returnContent="ids", **asked)
-        return [str(name) for name in found] if isinstance(found, list) else []
+        return [str(name) for name in found]
 
     def _ask(self, asked: dict[str, Any]) -> str:
         pairs = [("token", self._token), ("returnFormat", "json")]
@@ -85,10 +92,14 @@ class Api:
 
     def _said(self, body: bytes) -> str:
         """REDCap's own words, without the token."""
+        text = body.decode("utf-8", "replace")
         try:
-            said = str(json.loads(body)["error"])
+            said = str(json.loads(text)["error"])
         except (ValueError, LookupError, TypeError, RecursionError):
-            return ": check the address and the token's rights"
+            xml = re.search("<error>(.*?)</error>", text, re.DOTALL)  # its answer before it has read `returnFormat`
+            if xml is None:
+                return ": check the address and the token's rights"
+            said = xml[1]
         return ": " + " ".join(said.replace(self._token, "…").split())[:300]
 
     def _refused(self, text: str) -> IssueError:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from difflib import get_close_matches
 
 from fhir_ivig.issue import Code, Issue
-from fhir_ivig.redcap.dictionary import Dictionary, Field
+from fhir_ivig.redcap.dictionary import Dictionary, Field, box
 from fhir_ivig.redcap.export import EVENT, INSTANCE, INSTRUMENT, STRUCTURE, Export
 from fhir_ivig.redcap.project import Project
 
@@ -40,7 +40,7 @@ def _columns(export: Export, dictionary: Dictionary, project: Project) -> Iterat
         named, _, code = name.partition("___")
         checkbox = dictionary.fields.get(named)
         if checkbox and checkbox.kind == "checkbox" and code:
-            if code in {each.lower() for each in project.missing}:
+            if name in {box(named, each) for each in project.missing}:
                 continue
             text = f"`{code}` is no choice of the checkbox {named} (row {checkbox.row} of {dictionary.file})."
             yield Issue("error", "code-invalid", text, export.file, 1, name)
@@ -161,10 +161,7 @@ def _is_date(cell: str) -> bool:
 
 
 def _number(cell: str) -> Decimal | None:
-    try:
-        return found if (found := Decimal(cell)).is_finite() else None
-    except InvalidOperation:
-        return None
+    return Decimal(cell) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", cell, re.ASCII) else None
 
 
 def _outside(export: Export, name: str, field_: Field) -> Iterator[Issue]:

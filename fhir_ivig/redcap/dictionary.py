@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fhir_ivig.issue import Issue, IssueError
-from fhir_ivig.redcap.rows import read_rows
+from fhir_ivig.redcap.rows import read_rows, uneven
 
 COLUMNS = {  # of the file from the page, and from the API
     "Variable / Field Name": "field_name",
@@ -62,13 +62,19 @@ class Field:
     most: str
     note: str
     identifier: bool
+    annotation: str
     row: int
+
+    @property
+    def computed(self) -> bool:
+        """Whether REDCap computes or only shows it, or keeps a file: no import fills it."""
+        return self.kind in ("calc", "file", "descriptive") or bool(re.search("@CALC(TEXT|DATE)", self.annotation))
 
     @property
     def columns(self) -> dict[str, str]:
         """Its columns in an export with raw headers, each with the choice that it ticks; none for what is only shown.
 
-        Of a checkbox each choice is a column, `field___code`: lower case, an underscore for every other sign.
+        Of a checkbox each choice is a column, `field___code`.
         """
         if self.kind == "checkbox":
             return {box(self.name, code): code for code in self.choices}
@@ -76,8 +82,8 @@ class Field:
 
 
 def box(name: str, code: str) -> str:
-    """The column of one choice of a checkbox."""
-    return f"{name}___{re.sub('[^a-z0-9_]', '_', code.lower())}"
+    """The column of one choice of a checkbox: in lower case, `_` for `-` and `.`, other signs left out."""
+    return f"{name}___{re.sub('[^a-z0-9_]', '', re.sub('[-.]', '_', code.lower()))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ class Dictionary:
 
 def read_dictionary(path: Path) -> Dictionary:
     """The data dictionary in a CSV file; IssueError with every problem, each with its row and column."""
-    return from_rows(read_rows(path), path.name)
+    return from_rows(read_rows(path)[0], path.name)
 
 
 def from_rows(rows: Sequence[Sequence[str]], file: str) -> Dictionary:
@@ -114,15 +120,11 @@ def from_rows(rows: Sequence[Sequence[str]], file: str) -> Dictionary:
         raise IssueError(
             *(Issue("fatal", "structure", f"{text} `{theirs[name]}`.", file, 1, theirs[name]) for name in missing)
         )
-    issues: list[Issue] = []
+    issues = list(uneven(rows, file))
     fields: dict[str, Field] = {}
     for number, cells in enumerate(rows[1:], 2):
         row = dict(zip(header, cells, strict=False))
-        if not any(cells):
-            continue
-        if len(cells) != len(header):
-            text = f"The row has {len(cells)} cells, the header {len(header)}: look for a missing quote or comma."
-            issues.append(Issue("error", "structure", text, file, number))
+        if not any(cells) or len(cells) != len(header):
             continue
         field, said = _field(row, number, file)
         issues += said
@@ -171,6 +173,7 @@ def _field(row: Mapping[str, str], number: int, file: str) -> tuple[Field, list[
         most=row.get("text_validation_max", "").strip(),
         note=words(row.get("field_note", "")),
         identifier=row.get("identifier", "").strip().lower() == "y",
+        annotation=row.get("field_annotation", ""),
         row=number,
     )
     return field, issues
@@ -185,5 +188,5 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def words(text: str) -> str:
-    """A label without the HTML in it, on one line."""
-    return " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", text)).split())
+    """A label without the HTML in it, on one line; `<5 or >10` is none."""
+    return " ".join(html.unescape(re.sub(r"</?[A-Za-z][^<>]*>", " ", text)).split())

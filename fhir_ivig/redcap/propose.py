@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from fhir_ivig.redcap.dictionary import Field
-from fhir_ivig.redcap.export import EVENT, INSTANCE, INSTRUMENT
+from fhir_ivig.redcap.export import EVENT, GROUP, INSTANCE, INSTRUMENT
 from fhir_ivig.redcap.known import Known
 from fhir_ivig.redcap.matching import (
     alike,
@@ -112,7 +112,7 @@ class Proposing(Known):
                 and INSTANCE in self.own
             ):
                 columns.append(Entry(f"{name}: {scalar(self.own[INSTANCE])}", "likely", "the instance of the form"))
-            elif name == "site" and (group := self.own.get("redcap_data_access_group")):
+            elif name == "site" and (group := self.own.get(GROUP)):
                 columns.append(Entry(f"site: {scalar(group)}", "to decide", "the data access group: is it the site?"))
             elif unit := unit_of(table, name, found):
                 constants.append(Entry(f"{name}: {scalar(unit)}", "likely", "the note beside the field"))

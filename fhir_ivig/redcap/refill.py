@@ -14,14 +14,13 @@ from typing import Any, Literal, NamedTuple
 from fhir_ivig.issue import Issue, IssueError, failed
 from fhir_ivig.redcap.api import Api
 from fhir_ivig.redcap.check import check
-from fhir_ivig.redcap.dictionary import Dictionary
-from fhir_ivig.redcap.export import EVENT, INSTANCE, INSTRUMENT, Export, of_rows
+from fhir_ivig.redcap.dictionary import Dictionary, Field
+from fhir_ivig.redcap.export import EVENT, GROUP, INSTANCE, INSTRUMENT, Export
+from fhir_ivig.redcap.place import Place, place_of, placed
 from fhir_ivig.redcap.project import Project
-from fhir_ivig.redcap.pull import PAGE, paged
-from fhir_ivig.study.study import Study
+from fhir_ivig.redcap.pull import PAGE, paged, record_names
 
-COMPUTED = ("calc", "file", "descriptive")  # REDCap takes none of these
-Place = tuple[str, str, str, str]  # record, event, form that repeats, instance
+STATUS = {"incomplete": "0", "unverified": "1", "complete": "2"}  # how far a form is, as `..._complete` has it
 
 
 class Change(NamedTuple):
@@ -59,51 +58,80 @@ class Refill:
         return {**self.counts, "equal": self.equal, "sent": self.sent, "changes": changes, "issues": issues}
 
 
-def keys(study: Study) -> dict[str, tuple[str, ...]]:
-    """Form that repeats -> the columns that tell its instances apart: those of the key of the table read from it."""
-    found = {}
-    for parts in study.tables.values():
-        for part in parts:
-            forms = part.where.get(INSTRUMENT, ())
-            columns = tuple(part.theirs(name) or "" for name in study.dictionary[part.table].key)
-            if len(forms) == 1 and forms[0] and all(columns):
-                found[forms[0]] = columns
-    return found
-
-
 def plan(
-    api: Api, ours: Export, dictionary: Dictionary, project: Project, known: Mapping[str, Sequence[str]]
+    api: Api,
+    ours: Export,
+    dictionary: Dictionary,
+    project: Project,
+    known: Mapping[str, Sequence[str]],
+    status: str | None = None,
 ) -> Refill:
     """What importing an export would change; nothing is sent.
 
-    `known`: `keys` of the study, for rows of forms that repeat and whose instance is not told. IssueError where the
-    export does not fit the dictionary.
+    `known`: `keys` of the study, for rows of forms that repeat and whose instance is not told. `status`: a word of
+    STATUS for the forms that are filled and were not begun or incomplete; without it they stay as they are.
+    IssueError where the export does not fit the dictionary, or a record's name is that of another one for REDCap.
     """
     if wrong := [issue for issue in check(ours, dictionary, project) if failed([issue])]:
         raise IssueError(*wrong)
-    if ours.labels or not {dictionary.record.name, *ours.own.values()} <= {*ours.header}:
+    if ours.labels or dictionary.record.name not in ours.header:
         raise IssueError(Issue("fatal", "not-supported", "Only a raw export can be imported.", ours.file))
-    there = {_place(row, dictionary): row for row in _rows(api, ours, dictionary)}
+    if wrong := [*_alike(record_names(api, dictionary), ours, dictionary)]:
+        raise IssueError(*wrong)
+    there = {place_of(row, dictionary): row for row in _rows(api, ours, dictionary)}
     found = Refill()
-    for place, row in _placed(ours, dictionary, there, known, found.issues):
-        if place[1] in project.repeating_events and not place[3]:
-            text = f"The event {place[1]} repeats: fill {INSTANCE}."
-            found.issues.append(Issue("error", "required", f"{place[0]}: {text}", ours.file))
-            continue
-        for column, (asked, _) in ours.meant.items():
-            here, old = row.get(column, ""), there.get(place, {}).get(column, "")
-            if not here or asked is dictionary.record or asked.kind in COMPUTED:
-                continue
-            if here == old:
-                found.equal += 1
-            else:
-                kind: Any = "new" if place not in there else "differ" if old else "fill"
-                found.changes.append(Change(place, column, old, here, kind))
+    for place, row in placed(ours, dictionary, project, there, known, found.issues):
+        changes = list(_changes(place, row, there.get(place), ours, dictionary))
+        found.equal += sum(change.here == change.there for change in changes)
+        changes = [change for change in changes if change.here != change.there]
+        found.changes += changes
+        if status:
+            forms = {ours.meant[each.column][0].form: None for each in changes if each.column in ours.meant}
+            found.changes += _status(place, forms, there.get(place), STATUS[status])
     return found
 
 
+def _changes(
+    place: Place, row: Mapping[str, str], there: Mapping[str, str] | None, ours: Export, dictionary: Dictionary
+) -> Iterator[Change]:
+    """The filled cells of a row with what is there, equal or not."""
+    columns: dict[str, Field | None] = {name: asked for name, (asked, _) in ours.meant.items() if not asked.computed}
+    columns |= {GROUP: None}
+    for column, asked in columns.items():
+        here, old = row.get(column, ""), (there or {}).get(column, "")
+        if not here or asked is dictionary.record:
+            continue
+        filled = bool(old)
+        if asked and asked.kind == "checkbox":  # REDCap has 0 for a box not ticked, and for a question not answered
+            filled = "1" in ((there or {}).get(box) for box in asked.columns)
+            old = old or ("0" if there else "")
+        yield Change(place, column, old, here, "new" if there is None else "differ" if filled else "fill")
+
+
+def _status(place: Place, forms: Iterable[str], there: Mapping[str, str] | None, code: str) -> Iterator[Change]:
+    """How far the forms of a row are from now on, where they are not further than incomplete."""
+    for form in forms:
+        old = (there or {}).get(f"{form}_complete", "")
+        if old in ("", "0") and old != code:
+            yield Change(place, f"{form}_complete", old, code, "new" if there is None else "fill")
+
+
+def _alike(there: Sequence[str], ours: Export, dictionary: Dictionary) -> Iterator[Issue]:
+    """Records whose names differ in capital letters only: REDCap would write the one into the other."""
+    known = {name.casefold(): name for name in there}
+    column = dictionary.record.name
+    for number, row in enumerate(ours.rows, 2):
+        name = row[column].strip()
+        if (other := known.setdefault(name.casefold(), name)) != row[column]:
+            text = f"`{row[column]}` is `{other}` for REDCap, which knows no capital letters: write it so."
+            yield Issue("error", "conflict", text, ours.file, number, column)
+
+
 def push(api: Api, found: Refill, dictionary: Dictionary, *, overwrite: bool = False, page: int = PAGE) -> Refill:
-    """Send the changes of a plan; those of filled cells only with `overwrite`. Every cell is looked for again."""
+    """Send the changes of a plan; those of filled cells only with `overwrite`. Every cell is looked for again.
+
+    IssueError where REDCap refuses the first records; where it refuses later ones, an Issue.
+    """
     sending = [change for change in found.changes if overwrite or change.kind != "differ"]
     rows: dict[Place, dict[str, str]] = {}
     for change in sending:
@@ -119,15 +147,24 @@ def push(api: Api, found: Refill, dictionary: Dictionary, *, overwrite: bool = F
             for place, row in rows.items()
             if place[0] in part
         ]
-        if set(api.write(data)) != set(part):
+        try:
+            taken = api.write(data)
+        except IssueError as error:
+            if not start:
+                raise
+            text = f"Nothing was sent from record {part[0]} on; what was sent before is there."
+            found.issues += [*error.issues, Issue("error", "incomplete", text)]
+            records = records[:start]
+            break
+        if {*taken} != {*part}:
             text = "REDCap did not take all of these records: look what is there with `redcap plan`."
             found.issues.append(Issue("error", "processing", f"{', '.join(part)}: {text}"))
     there: dict[Place, dict[str, str]] = {}
-    for header, cells in paged(api, records, dictionary, page):
-        for values in cells:
-            row = dict(zip(header, values, strict=True))
-            there[_place(row, dictionary)] = row
+    for answer in paged(api, records, dictionary, page, GROUP in columns):
+        there |= {place_of(row, dictionary): row for row in answer}
     for change in sending:
+        if change.place[0] not in records:
+            continue
         if there.get(change.place, {}).get(change.column) == change.here:
             found.sent += 1
         else:
@@ -138,53 +175,9 @@ def push(api: Api, found: Refill, dictionary: Dictionary, *, overwrite: bool = F
 
 def _rows(api: Api, ours: Export, dictionary: Dictionary) -> Iterator[dict[str, str]]:
     names = list(dict.fromkeys(row[dictionary.record.name] for row in ours.rows))
-    for header, rows in paged(api, names, dictionary, PAGE):
-        export = of_rows([header, *rows], "export.csv", dictionary)
-        if lost := [name for name in ours.meant if name not in export.meant]:
+    groups = any(row.get(GROUP) for row in ours.rows)
+    for rows in paged(api, names, dictionary, PAGE, groups):
+        if rows and (lost := [name for name in ours.meant if name not in rows[0]]):
             text = "is not exported by this token: is it allowed to see all fields?"
             raise IssueError(*(Issue("fatal", "security", f"`{name}` {text}") for name in lost))
-        yield from (dict(row) for row in export.rows)
-
-
-def _place(row: Mapping[str, str], dictionary: Dictionary) -> Place:
-    names = (dictionary.record.name, EVENT, INSTRUMENT, INSTANCE)
-    record, event, form, instance = (row.get(name, "") for name in names)
-    return record, event, form, instance
-
-
-def _placed(
-    ours: Export,
-    dictionary: Dictionary,
-    there: Mapping[Place, Mapping[str, str]],
-    known: Mapping[str, Sequence[str]],
-    issues: list[Issue],
-) -> Iterator[tuple[Place, Mapping[str, str]]]:
-    """Each row with its place: for an instance that is not told, that of the row there with the same key, else the
-    next one."""
-    taken = {*there, *(place for row in ours.rows if (place := _place(row, dictionary))[3])}
-    for number, row in enumerate(ours.rows, 2):
-        place = _place(row, dictionary)
-        if not place[2] or place[3]:
-            yield place, row
-            continue
-        key = known.get(place[2], ())
-        mine = [row.get(name, "") for name in key]
-        same = [
-            each for each, cells in there.items()
-            if each[:3] == place[:3] and [cells.get(name, "") for name in key] == mine
-        ]  # fmt: skip
-        if not key or len(same) > 1:
-            why = f"{len(same)} instances there have the same {', '.join(key)}" if key else "its key is not known"
-            text = f"Which instance of {place[2]} this row is cannot be said, {why}: fill {INSTANCE}."
-            issues.append(Issue("error", "conflict", text, ours.file, number, INSTANCE))
-            continue
-        if same:
-            yield same[0], row
-            continue
-        place = (*place[:3], str(1 + max(_instances(taken, place), default=0)))
-        taken.add(place)
-        yield place, row
-
-
-def _instances(taken: Iterable[Place], place: Place) -> Iterator[int]:
-    return (int(each[3]) for each in taken if each[:3] == place[:3] and each[3].isdecimal())
+        yield from rows

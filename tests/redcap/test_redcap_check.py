@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,14 @@ from click.testing import CliRunner
 
 from fhir_ivig.cli import main
 from fhir_ivig.issue import from_outcome
+from fhir_ivig.redcap.dictionary import words
 from sample_bundles.redcap import FOLDER
 
 CASES = yaml.safe_load(Path(__file__).with_name("checks.yaml").read_text("utf-8"))
 
 
-def spoilt(name: str, edits: list[list[str]]) -> str:
-    text = (FOLDER / name).read_text("utf-8")
-    for pattern, replacement, *every in edits:
-        text, times = re.subn(pattern, replacement, text, count=0 if every else 1)
-        assert times, pattern
-    return text
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_what_does_not_fit_is_named(case: dict[str, Any], tmp_path: Path) -> None:
+def test_what_does_not_fit_is_named(case: dict[str, Any], spoilt: Callable[..., str], tmp_path: Path) -> None:
     for name in ("export.csv", "dictionary.csv", "project.json"):
         (tmp_path / name).write_text(spoilt(name, case.get(name.partition(".")[0], [])), "utf-8")
     files = [str(tmp_path / name) for name in ("dictionary.csv", "export.csv")]
@@ -64,3 +57,11 @@ def test_a_labelled_export_is_checked_too(tmp_path: Path) -> None:
         done = CliRunner().invoke(main, ["redcap", "check", str(dictionary), str(export), "--json"])
         [issue] = json.loads(done.stdout)["issues"]
         assert (issue["row"], "`Mael` is no choice" in issue["text"]) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("<b>Sex</b><br>at birth", "Sex at birth"), ("<18 or >65", "<18 or >65"), ("M&uuml;ller\n A", "Müller A")],
+)
+def test_a_label_is_read_without_its_html(written: str, read: str) -> None:
+    assert words(written) == read

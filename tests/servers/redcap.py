@@ -22,6 +22,7 @@ from fhir_ivig.redcap.dictionary import COLUMNS
 
 TOKEN = "0123456789ABCDEF0123456789ABCDEF"  # of nothing but this
 PLACE = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
+GROUP = "redcap_data_access_group"
 
 
 class ApiError(Exception):
@@ -30,7 +31,7 @@ class ApiError(Exception):
 
 class RedcapServer(ThreadingHTTPServer):
     """The project; `asked` are the parameters of each request, `before` is called with each and may answer
-    `(status, body)` itself."""
+    `(status, body)` itself. `groups` are the data access groups, by record."""
 
     daemon_threads = True
 
@@ -42,6 +43,7 @@ class RedcapServer(ThreadingHTTPServer):
         rows = list(csv.reader(io.StringIO((folder / "export.csv").read_text("utf-8"))))
         self.header = rows[0]
         self.rows = [] if empty else [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+        self.groups: dict[str, str] = {}
         self.asked: list[dict[str, Any]] = []
         self.before: Any = lambda asked: None
 
@@ -63,13 +65,33 @@ class RedcapServer(ThreadingHTTPServer):
         raise ApiError('The value of the parameter "content" is not valid')
 
     def exported(self, asked: dict[str, Any]) -> str:
-        """Flat and raw records: all, or those named; all fields, or those named with REDCap's own columns."""
+        """Flat and raw records: all, or those named, in any case; all fields, or those named with REDCap's own
+        columns, of which those of instances come only where a row is one. 0 where a form or box is empty."""
         if unknown := set(asked.get("fields", ())) - {row[0] for row in self.dictionary[1:]}:
             raise ApiError(f'The following values in the parameter "fields" are not valid: {", ".join(unknown)}')
-        fields = asked.get("fields")
+        fields, records = asked.get("fields"), {name.casefold() for name in asked.get("records", ())}
+        rows = [self.shown(row) for row in self.rows if not records or row[self.record].casefold() in records]
+        instances = any(row.get(PLACE[2]) for row in rows)
         names = [name for name in self.header if not fields or name in (*fields, *PLACE)]
-        rows = [row for row in self.rows if not asked.get("records") or row[self.record] in asked["records"]]
+        names = [name for name in names if instances or name not in PLACE[1:]]
+        if asked.get("exportDataAccessGroups") == "true":
+            names.insert(names.index(PLACE[0]) + 1, GROUP)
         return self.written([names, *([row.get(name, "") for name in names] for row in rows)] if rows else [], asked)
+
+    def shown(self, row: dict[str, str]) -> dict[str, str]:
+        """A row with the group of its record, and 0 for what is not filled of the boxes and status of its forms."""
+        events = {
+            one["form"] for one in self.project["formEventMapping"] if one["unique_event_name"] == row[PLACE[0]]
+        }
+        repeating = {one["form_name"] for one in self.project["repeatingFormsEvents"]}
+        forms = {row[PLACE[1]]} if row[PLACE[1]] else events - repeating
+        boxes = {cells[0]: cells[1] for cells in self.dictionary[1:] if cells[3] == "checkbox"}
+        empty = {
+            name: "0"
+            for name in self.header
+            if boxes.get(name.partition("___")[0], name.removesuffix("_complete")) in forms
+        }
+        return {**row, **{name: row.get(name) or "0" for name in empty}, GROUP: self.groups.get(row[self.record], "")}
 
     def imported(self, asked: dict[str, Any]) -> str:
         """All of the rows or, if one is wrong, none; empty cells change nothing (`normal`)."""
@@ -85,7 +107,10 @@ class RedcapServer(ThreadingHTTPServer):
         ]
         if wrong:
             raise ApiError("\n".join(wrong))
+        names = {row[self.record].casefold(): row[self.record] for row in self.rows}
         for row in rows:
+            row[self.record] = names.get(row[self.record].casefold(), row[self.record])
+            self.groups |= {row[self.record]: group} if (group := row.pop(GROUP, "")) else {}
             place = [row.get(name, "") for name in (self.record, *PLACE)]
             old = next(
                 (one for one in self.rows if [one.get(name, "") for name in (self.record, *PLACE)] == place), None
@@ -111,11 +136,18 @@ class RedcapServer(ThreadingHTTPServer):
         events = [one["unique_event_name"] for one in self.project.get("event", ())]
         kinds = {cells[0]: dict(zip(COLUMNS.values(), cells, strict=False)) for cells in self.dictionary[1:]}
         for name, cell in row.items():
-            if name not in self.header:
+            if name not in (*self.header, GROUP):
                 yield name, cell, '"This field does not exist in the project"'
             if name == PLACE[0] and events and cell not in events:
                 yield name, cell, '"Invalid event name"'
-            if name not in kinds or not cell:
+            field = name.partition("___")[0]
+            if field not in kinds or not cell or field == self.record:
+                continue
+            if events and {"form": kinds[field]["form_name"], "unique_event_name": row[PLACE[0]]} not in [
+                {key: one[key] for key in ("form", "unique_event_name")} for one in self.project["formEventMapping"]
+            ]:
+                yield name, cell, '"The field is on no instrument of this event"'
+            if name not in kinds:
                 continue
             asked, validation = kinds[name], kinds[name]["text_validation_type_or_show_slider_number"]
             codes = [one.split(",")[0].strip() for one in asked["select_choices_or_calculations"].split("|")]
