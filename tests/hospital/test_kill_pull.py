@@ -98,10 +98,14 @@ def test_killed_at_every_moment(study: Study, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", [50, 70])
 def test_killed_again_and_again(study: Study, tmp_path: Path, step: int) -> None:
-    """Each pull goes on where the last was: killed at every n-th moment, it comes to its end."""
+    """Each pull goes on where the last was: killed again and again, always long before a whole pull, it comes to its end.
+
+    Each is killed a moment later than the last: what is killed when it has finished, before its output is there, pulls
+    anew, and steps of one length could lead there each time.
+    """
     assert pull_study(study, str(tmp_path / "server.yaml"), tmp_path / "whole").complete
     kills = 0
-    while killed(step, study, tmp_path / "out"):
+    while killed(step + kills, study, tmp_path / "out"):
         kills += 1
         assert kills < 40, "nothing was won by a pull"
     assert kills > 1
