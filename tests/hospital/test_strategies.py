@@ -28,9 +28,10 @@ SERVERS = [
     ("sekmet_url", "search-create"),
     ("hapi_own_ids", "conditional-create"),
     ("hapi_own_ids", "search-create"),
-    ("medplum_url", "conditional-create"),
+    ("empty_medplum", "conditional-create"),
 ]
 SUBJECT = "HARA-06"
+pytestmark = pytest.mark.usefixtures("mappings_read_once")
 # By R4, or (sekmet) by what the server takes: https://hl7.org/fhir/R4/adverseevent.html#search
 NOT_BY_IDENTIFIER = {"AdverseEvent", "ResearchStudy", "ResearchSubject"}
 
@@ -103,7 +104,7 @@ def _renamed(value: Any, ours: dict[str, str], url: str) -> Any:
 @pytest.fixture(params=SERVERS, ids=" ".join)
 def there(request: pytest.FixtureRequest) -> There:
     name, strategy = request.param
-    return There(request.getfixturevalue(name), strategy, name != "medplum_url")
+    return There(request.getfixturevalue(name), strategy, name != "empty_medplum")
 
 
 @pytest.fixture(params=SERVERS[1:3], ids=" ".join)

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
+import requests
 from servers.processes import MissingError, hapi, medplum, sekmet
 from servers.redcap import TOKEN, RedcapServer, redcap
 
@@ -53,6 +54,19 @@ def hapi_own_ids(run_folder: Path) -> Iterator[str]:
 def medplum_url(run_folder: Path) -> Iterator[str]:
     """The base address of Medplum's FHIR router (R4) with its memory repository."""
     yield from _had(medplum(run_folder))
+
+
+@pytest.fixture(scope="module")
+def own_medplum() -> Iterator[str]:
+    """As `medplum_url`, used by one file of tests alone."""
+    yield from _had(medplum())
+
+
+@pytest.fixture
+def empty_medplum(own_medplum: str) -> str:
+    """As `medplum_url`, holding nothing: each of its searches looks at all that it holds."""
+    requests.delete(own_medplum, timeout=60).raise_for_status()
+    return own_medplum
 
 
 @pytest.fixture
