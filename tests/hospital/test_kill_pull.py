@@ -98,10 +98,10 @@ def test_killed_at_every_moment(study: Study, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", [50, 70])
 def test_killed_again_and_again(study: Study, tmp_path: Path, step: int) -> None:
-    """Each pull goes on where the last was: killed again and again, always long before a whole pull, it comes to its end.
+    """Each pull goes on where the last was: killed again and again, long before a whole one would end, it ends.
 
-    Each is killed a moment later than the last: what is killed when it has finished, before its output is there, pulls
-    anew, and steps of one length could lead there each time.
+    Each is killed a moment later than the last: what is killed when it has finished, before its output is there,
+    pulls anew, and steps of one length could lead there each time.
     """
     assert pull_study(study, str(tmp_path / "server.yaml"), tmp_path / "whole").complete
     kills = 0
