@@ -17,6 +17,7 @@ from fhir_ivig.cli.show import (
     study_file,
     version_option,
 )
+from fhir_ivig.issue import many
 
 if TYPE_CHECKING:
     from fhir_ivig.deidentify.study import Deidentified
@@ -62,6 +63,6 @@ def end(out: Path, made: Deidentified, as_json: bool) -> NoReturn:
     """Show what became of a study, and leave."""
     show_issues(made.log.first, sum(made.log.counts.values()))
     said = f"{made.out or out}: {counted(made.rows.items())}; "
-    said += f"{made.withheld.total()} rows withheld, {made.resources} resources."
+    said += f"{many(made.withheld.total(), 'row')} withheld, {many(made.resources, 'resource')}."
     said += f" It is less complete than {out}, which was left as it is." if made.out else ""
     finish(made.complete, said, made.as_dict(), as_json)

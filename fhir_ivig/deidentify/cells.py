@@ -14,7 +14,7 @@ from fhir_ivig.deidentify.ages import born
 from fhir_ivig.deidentify.dates import NONE, from_day_number, shifted
 from fhir_ivig.deidentify.key import Key
 from fhir_ivig.deidentify.words import may_leave
-from fhir_ivig.issue import Code, Issue, IssueError, Severity
+from fhir_ivig.issue import Code, Issue, IssueError, Severity, many
 from fhir_ivig.study.classes import class_of
 from fhir_ivig.study.dictionary import Column, Table
 from fhir_ivig.study.texts import shown, strings
@@ -91,9 +91,10 @@ class Cells:
     def _words(self, column: Column, cells: pa.StringArray) -> pa.StringArray:
         unknown = [text for text in pc.unique(cells).to_pylist() if text and not may_leave(text, self.known)]
         if unknown:
-            many = f"{len(unknown)} words" if len(unknown) > 1 else "1 word"
-            text = f"{many} that neither study.yaml nor a mapping file names became a hash, the first "
-            text += f"{shown(unknown[0])}: name what may leave under `deidentify: words`."
+            text = (
+                f"{many(len(unknown), 'word')} that neither study.yaml nor a mapping file names became a hash, the "
+            )
+            text += f"first {shown(unknown[0])}: name what may leave under `deidentify: words`."
             self._say("information", "informational", text, column)
         hashed = set(unknown)
         return self._each(cells, lambda text: self.key.hashed(column.name, text) if text in hashed else text, column)
@@ -121,8 +122,11 @@ class Cells:
         self._refuse(out & ~alone, column, cells, said)
         self._refuse(alone, column, cells, "has no subject whose days it could be moved by: name the subject.")
         if partial.any():
-            text = f"{partial.sum()} dates known to the month or year only became less exact"
-            text += f"; {two.sum()} of them lie in two years now, and the one that holds more was written."
+            text = f"{many(partial.sum(), 'date')} known to the month or year only became less exact"
+            text += (
+                f"; {many(two.sum(), 'of them lies', 'of them lie')} in two years now, and the one that holds more "
+            )
+            text += "was written."
             self._say("warning" if two.any() else "information", "value", text, column, _first(two))
         if column.name in self.table.key:
             self.coarse |= partial
@@ -141,20 +145,22 @@ class Cells:
             new.append(text)
         lost = np.array([text is None for text in new]) & cells.is_valid().to_numpy(zero_copy_only=False)
         if lost.any():
-            text = (
-                f"{lost.sum()} birth dates were removed: they give no age at an infusion, course or assessment whose"
-            )
-            self._say("warning", "incomplete", f"{text} day is known.", column, _first(lost))
+            text = f"{many(lost.sum(), 'birth date was', 'birth dates were')} removed: no age at an infusion, course "
+            text += "or assessment whose day is known follows from it."
+            self._say("warning", "incomplete", text, column, _first(lost))
         if pooled:
-            text = f"{pooled} subjects above 89 are given as 90 at the first infusion: means of ages change by that."
+            text = (
+                f"{many(pooled, 'subject above 89 is', 'subjects above 89 are')} given as 90 at the first infusion: "
+            )
+            text += "means of ages change by that."
             self._say("warning", "informational", text, column)
         return strings(new)
 
     def _removed(self, column: Column, cells: pa.StringArray) -> pa.StringArray:
-        filled = len(cells) - cells.null_count
         text = (
-            f"{filled} cells were removed. What reads them, in a population or an endpoint, finds nothing any more."
+            f"{many(len(cells) - cells.null_count, 'cell was', 'cells were')} removed. A population or an endpoint "
         )
+        text += "that reads this column finds nothing any more."
         self._say("information", "informational", text, column)
         if column.required:
             return pc.if_else(cells.is_valid(), REMOVED, cells)

@@ -8,13 +8,11 @@ hospital: a name of the study's own stands for it. Cells of hashed columns that 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fhir_ivig.deidentify.key import Key
 from fhir_ivig.deidentify.words import scalars
-from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.issue import Issue
 from fhir_ivig.study.classes import class_of
 from fhir_ivig.study.study import Study
 from fhir_ivig.yamltext import load, plain
@@ -24,16 +22,11 @@ LEAVES = (
     "endpoints", "multiplicity", "references", "dictionary", "deidentify", "tolerance_days",
 )  # fmt: skip
 MAPPINGS = "mappings"  # the folder of the study's own mapping files beside the new study.yaml
-_SHORTEST = (
-    4  # signs of an identifier that is looked for, 5 where it is a number: shorter ones stand for other things
-)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}(-[0-9]{2}.*)?")
-
-Originals = Mapping[str, frozenset[str]]  # column name -> the cells that do not leave
 
 
 def defined(study: Study, tables: Iterable[str]) -> dict[str, Any]:
-    """The new study file as plain values; what names hashed cells in it is still as it was (see `translated`)."""
+    """The new study file as plain values; what names hashed cells in it is still as it was (see `naming`)."""
     text = {key: value for key, value in plain(load(study.path)).items() if key in LEAVES}
     text["tables"] = {table: {} for table in tables}
     if "mrn_system" in study.parameters:
@@ -41,31 +34,6 @@ def defined(study: Study, tables: Iterable[str]) -> dict[str, Any]:
     if study.mappings:
         text["mappings"] = [f"{MAPPINGS}/{number}" for number, _ in enumerate(study.mappings, 1)]
     return text
-
-
-def translated(text: dict[str, Any], hashed: Originals, key: Key) -> dict[str, Any]:
-    """The study file with hashes where a key is a hashed column's name and what stands under it is a cell of that."""
-
-    def walk(part: Any, column: str | None) -> Any:
-        if isinstance(part, dict):
-            return {name: walk(child, name if name in hashed else column) for name, child in part.items()}
-        if isinstance(part, list):
-            return [walk(child, column) for child in part]
-        return key.hashed(column, part) if column and part in hashed[column] else part
-
-    return {name: walk(child, None) if name in _ASKING else child for name, child in text.items()}
-
-
-_ASKING = ("populations", "endpoints")
-
-
-def refuse_named(text: dict[str, Any], identifying: Iterable[str], file: str) -> None:
-    """IssueError for each text of a person (a subject's number, what is private) that the study file names."""
-    said = "\n".join(scalars(text))
-    private = (cell for cell in identifying if len(cell) >= _SHORTEST + cell.isdigit() and cell in said)
-    if found := {cell for cell in private if re.search(rf"(?<!\w){re.escape(cell)}(?!\w)", said)}:
-        words = "It names {}, which stands for a person in the tables: take it out, the study file leaves too."
-        raise IssueError(*[Issue("fatal", "security", words.format(f"`{cell}`"), file) for cell in sorted(found)])
 
 
 def warnings(study: Study) -> Iterator[Issue]:
@@ -79,7 +47,7 @@ def warnings(study: Study) -> Iterator[Issue]:
             text = f"{where} asks for `{name}`, which is removed: its results change."
             yield Issue("warning", "business-rule", text, study.path.name)
         elif name in by_class["shift"] | by_class["birth_date"] and any(
-            _DATE.fullmatch(text) for text in scalars(below)
+            _DATE.fullmatch(text) for _, text in scalars(below)
         ):
             text = f"{where} compares `{name}` with a date of the calendar, and dates are moved: its results change."
             yield Issue("warning", "business-rule", text, study.path.name)
@@ -105,12 +73,10 @@ def _conditions(part: Any, where: str = "", inside: bool = False) -> Iterator[tu
             yield from _conditions(child, f"{where}.{name}".removeprefix("."), name == "where")
 
 
-def copy_mappings(study: Study, folder: Path) -> None:
-    """The study's own mapping files, without their comments."""
-    import yaml
-
-    for number, source in enumerate(study.mappings, 1):
-        for path in [*source.glob("*.yaml"), *source.glob("R5/*.yaml")]:
-            target = folder / MAPPINGS / str(number) / path.relative_to(source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(yaml.safe_dump(plain(load(path)), sort_keys=False, allow_unicode=True), "utf-8")
+def own_mappings(study: Study) -> dict[str, Any]:
+    """The study's own mapping files without comments: where each goes beside the new study.yaml, and its values."""
+    return {
+        f"{MAPPINGS}/{number}/{path.relative_to(source)}": plain(load(path))
+        for number, source in enumerate(study.mappings, 1)
+        for path in [*source.glob("*.yaml"), *source.glob("R5/*.yaml")]
+    }

@@ -10,8 +10,9 @@ import hmac
 import json
 import os
 import secrets
+import stat
 from base64 import b32encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -28,9 +29,10 @@ _FEWEST, _MOST = (round(years * 365.2425) for years in YEARS)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of one study. Equal texts give equal hashes and days as long as the key is the same."""
+    """A key of one study. Equal texts give equal hashes and days as long as the key is the same. new: just made."""
 
     secret: bytes
+    new: bool = field(default=False, compare=False)
 
     def hashed(self, kind: str, text: str) -> str:
         """80 bits of an HMAC-SHA256 (RFC 2104) of a text among those of its kind, as 16 letters and digits."""
@@ -47,24 +49,35 @@ class Key:
     def load(cls, path: Path, base: str) -> Key:
         """The key in a file, which is made (mode 0600) if it is not there. `base` is that of the study.
 
-        IssueError for a file that cannot be read or written, that others can read, that is no key, damaged, or of
-        another study.
+        IssueError for what is no file or cannot be read or written, that others can read, that is no key, damaged, or
+        of another study.
         """
         try:
-            _make(path, base)
+            new = _make(path, base)
+            if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+                raise _refused(path, "structure", "This is no file: name the key file, or a new one to be made.")
             with path.open("rb") as file:
                 refuse_shared(str(path), os.fstat(file.fileno()))
                 raw = file.read(LARGEST)
         except OSError as error:
             why = error.strerror or type(error).__name__
-            raise _refused(path, "no-store", f"The key file cannot be read or made: {why}.") from None
-        return cls(_secret(path, raw, base))
+            text = f"The key file cannot be read or made: {why}. Name a file in a folder where you may write."
+            raise _refused(path, "no-store", text) from None
+        return cls(_secret(path, raw, base), new)
 
 
-def _make(path: Path, base: str) -> None:
-    """A new key, unless there is a file: whole or not at all, and never over another."""
+def new_key(path: Path) -> Issue:
+    """That a key was made: one whose name was mistyped, too."""
+    text = (
+        "A new key was made. If there was one before, take that: with another, hashes and dates are others. Keep it."
+    )
+    return Issue("information", "informational", text, str(path))
+
+
+def _make(path: Path, base: str) -> bool:
+    """Make a new key, unless there is a file: whole or not at all, and never over another. Whether it did."""
     if os.path.lexists(path):
-        return
+        return False
     said = {"kind": KIND, "study": base, "key": secrets.token_hex(BYTES)}
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -73,8 +86,9 @@ def _make(path: Path, base: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.link(part, path)
+        return True
     except FileExistsError:
-        pass  # another run was quicker: its key is read
+        return False  # another run was quicker: its key is read
     finally:
         part.unlink(missing_ok=True)
 

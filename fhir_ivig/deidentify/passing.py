@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fhir_ivig.deidentify.key import Key
+from fhir_ivig.deidentify.key import Key, new_key
 from fhir_ivig.deidentify.study import Deidentified, deidentify, refuse_mixed, refuse_unclassed
+from fhir_ivig.issue import Issue
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.whole import check_place, passing_folder
 
@@ -26,14 +27,13 @@ def deidentified(
     from fhir_ivig.sync.tabulate import tabulate
 
     paths = list(fhir)
-    _ready(study, key, out, paths)
+    issues = _ready(study, key, out, paths)
     with passing_folder() as passing:
-        issues = []
         if paths:
             folder = passing / "tables"
             found = tabulate(paths, study, folder, **how)
             write_study(study, folder, folder, list(found.rows))
-            study, issues = Study.load(folder / "study.yaml"), found.log.first
+            study, issues = Study.load(folder / "study.yaml"), [*issues, *found.log.first]
         made = deidentify(study, key, passing / "study")
         made.log.add(issues)
         yield Study.load(passing / "study" / "study.yaml"), made
@@ -44,18 +44,18 @@ def pull_deidentified(study: Study, source: Any, key: Path, out: Path, **how: An
     `out/fhir`; `how` is as for `sync.pull_study.pull_study`. Nothing of what was received stays."""
     from fhir_ivig.sync.pull_study import pull_study
 
-    _ready(study, key, out)
+    issues = _ready(study, key, out)
     refuse_mixed(study, out)
     with passing_folder() as passing:
         folder = passing / "cohort"
         found = pull_study(study, source, folder, **how)
         made = deidentify(Study.load(folder / "study.yaml"), key, out, fhir=True)
-    made.log.add(found.log.first)
+    made.log.add([*issues, *found.log.first])
     return made
 
 
-def _ready(study: Study, key: Path, out: Path, inputs: Iterable[Path] = ()) -> None:
-    """IssueError for what would be refused after the work."""
+def _ready(study: Study, key: Path, out: Path, inputs: Iterable[Path] = ()) -> list[Issue]:
+    """IssueError for what would be refused after the work. Out: what is to be told of the key."""
     refuse_unclassed(study)
     check_place(out, [study.path, key, *inputs])
-    Key.load(key, study.base)
+    return [new_key(key)] if Key.load(key, study.base).new else []

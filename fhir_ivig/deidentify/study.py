@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fhir_ivig.deidentify.key import Key
+from fhir_ivig.deidentify.key import Key, new_key
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.classes import class_of, fault
 from fhir_ivig.study.study import Study
@@ -90,17 +90,20 @@ def deidentify(
     with whole_folder(out, [study.path, *study.files, key], keep_complete=True) as part:
         found.log.add(_faults(study))
         tables = _read(study, found)
-        _write(study, Key.load(key, study.base), tables, part, form, found)
+        known = Key.load(key, study.base)
+        _write(study, known, tables, part, form, found)
         if fhir:
             from fhir_ivig.sync.export import export
 
             exported = export(Study.load(part / "study.yaml"), part / "fhir", version=version)
             found.resources = exported.resources.total()
-            found.log.add(exported.log.first)
+            found.log.add(issue.at(file=f"{out.name}/{issue.file or ''}") for issue in exported.log.first)
         said = {"study": study.study, "deidentified": True, **found.as_dict(), "classes": _classes(study)}
         (part / MARKER).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", "utf-8")
         there = landing(out.resolve(), part)
         found.out = None if there == out.resolve() else there
+    if known.new:
+        found.log.add([new_key(key)])
     return found
 
 
@@ -158,25 +161,32 @@ def _read(study: Study, found: Deidentified) -> dict[str, _Read]:
 
 
 def _write(study: Study, key: Key, tables: dict[str, _Read], folder: Path, form: str, found: Deidentified) -> None:
-    import yaml
-
     from fhir_ivig.deidentify.cells import Cells
-    from fhir_ivig.deidentify.definition import copy_mappings, defined, refuse_named, translated
+    from fhir_ivig.deidentify.definition import defined, own_mappings
+    from fhir_ivig.deidentify.naming import refuse_named, translated
     from fhir_ivig.deidentify.people import people
     from fhir_ivig.deidentify.words import named
     from fhir_ivig.study.writing import TableWriter
     from fhir_ivig.sync.export import bind
 
-    text = defined(study, tables)
     hashed, identifying = _originals(study, tables)
-    text = translated(text, hashed, key)
-    refuse_named(text, identifying, study.path.name)
+    text, mappings = translated(defined(study, tables), hashed, key), own_mappings(study)
+    for word in text.get("deidentify", {}).get("words", ()):
+        identifying.pop(word, None)
+    found.log.add(refuse_named({study.path.name: text, **mappings}, identifying))
     known = named(text, [Path(mapping.file) for mapping in bind(study).mappings.by_name.values()])
     numeric = frozenset(name for name, measure in study.measures.items() if measure.unit)
     who = people(study, {name: table.rows for name, table in tables.items()}, key)
     for name, table in tables.items():
         cells = Cells(
-            study.dictionary[name], table.rows, table.numbers, table.file, who, key, known - identifying, numeric
+            study.dictionary[name],
+            table.rows,
+            table.numbers,
+            table.file,
+            who,
+            key,
+            known - identifying.keys(),
+            numeric,
         )
         made = cells.made()
         found.log.add(cells.issues)
@@ -187,24 +197,31 @@ def _write(study: Study, key: Key, tables: dict[str, _Read], folder: Path, form:
             for batch in made.combine_chunks().to_batches():
                 writer.write(batch)
             writer.close()
-    (folder / "study.yaml").write_text(yaml.safe_dump(text, sort_keys=False, allow_unicode=True), "utf-8")
-    copy_mappings(study, folder)
+    for path, document in {"study.yaml": text, **mappings}.items():
+        _write_yaml(folder / path, document)
 
 
-def _originals(study: Study, tables: dict[str, _Read]) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
-    """The cells of hashed columns by their names; and of all those that are a subject's number or private."""
+def _write_yaml(path: Path, document: Any) -> None:
+    import yaml
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), "utf-8")
+
+
+def _originals(study: Study, tables: dict[str, _Read]) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
+    """The cells of hashed columns by their names; and those of all columns that are hashed, or private and do not
+    leave, each with its column."""
     hashed: dict[str, frozenset[str]] = {}
-    identifying: frozenset[str] = frozenset()
+    identifying: dict[str, str] = {}
     for name, table in tables.items():
         for column in study.dictionary[name].columns.values():
             said = class_of(column)
-            if said not in ("hash", "remove") or not (said == "hash" or column.private):
+            if said != "hash" and (not column.private or said in ("keep", "word")):
                 continue
             cells = frozenset(cell for cell in table.rows[column.name].unique().to_pylist() if cell)
+            identifying = dict.fromkeys(cells, f"{name}.{column.name}") | identifying
             if said == "hash":
                 hashed[column.name] = hashed.get(column.name, frozenset()) | cells
-            if column.private or column.name == "subject":
-                identifying |= cells
     return hashed, identifying
 
 

@@ -18,7 +18,7 @@ _COUNTED = re.compile(r"[0-9]{1,3}")  # courses, days and events are counted fro
 
 def named(study: Any, mappings: Iterable[Path]) -> frozenset[str]:
     """All keys and texts of a study file (as plain values) and of mapping files."""
-    return frozenset(text for document in (study, *map(_plain, mappings)) for text in scalars(document))
+    return frozenset(text for document in (study, *map(_plain, mappings)) for _, text in scalars(document))
 
 
 def may_leave(word: str, known: frozenset[str]) -> bool:
@@ -26,17 +26,18 @@ def may_leave(word: str, known: frozenset[str]) -> bool:
     return word in known or _COUNTED.fullmatch(word) is not None
 
 
-def scalars(document: Any) -> Iterator[str]:
-    """Every text in a document of nested dicts and lists, keys too."""
+def scalars(document: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a document of nested dicts and lists, keys too, with its place: `populations.all.label`."""
     if isinstance(document, dict):
         for key, child in document.items():
-            yield key
-            yield from scalars(child)
+            place = f"{where}.{key}".removeprefix(".")
+            yield place, key
+            yield from scalars(child, place)
     elif isinstance(document, list):
-        for child in document:
-            yield from scalars(child)
+        for number, child in enumerate(document):
+            yield from scalars(child, f"{where}[{number}]")
     else:
-        yield document
+        yield where, document
 
 
 def _plain(path: Path) -> Any:

@@ -36,7 +36,7 @@ def whole_folder(out: Path, inputs: Iterable[Path] = (), *, keep_complete: bool 
     `inputs` lies in it, if it cannot be written, or if the disk is full; then `out` is as it was. Two runs at once
     each write their own; the one that ends last stays.
     """
-    out = out.resolve()
+    out = _real(out)
     check_place(out, inputs)
     part, earlier = (out.with_name(f".{out.name}.{os.getpid()}.{what}") for what in ("part", "earlier"))
     try:
@@ -87,9 +87,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def check_place(out: Path, inputs: Iterable[Path]) -> None:
     """IssueError if a folder cannot go to `out`: what is there is no earlier output, or an input is in it."""
-    out = out.resolve()
+    out = _real(out)
     for path in inputs:
-        if path.resolve().is_relative_to(out):
+        if _real(path).is_relative_to(out):
             text = f"{path} is read and lies in the folder to write: choose another folder."
             raise IssueError(Issue("fatal", "conflict", text, str(out)))
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -99,6 +99,11 @@ def check_place(out: Path, inputs: Iterable[Path]) -> None:
         named = f" Not ours: {', '.join(sorted(others)[:5])}." if others else ""
         text = f"Something else is here already, not an earlier output: choose another folder.{named}"
         raise IssueError(Issue("fatal", "conflict", text, str(out)))
+
+
+def _real(path: Path) -> Path:
+    """A path without its links; of links in a circle, which `Path.resolve` takes for a fault, as far as it goes."""
+    return Path(os.path.realpath(path))
 
 
 def _clear_dead(out: Path) -> None:

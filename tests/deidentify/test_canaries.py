@@ -113,6 +113,20 @@ COMMANDS = {
     "tabulate to Excel": ["tabulate", "--study", "STUDY", "--deidentify", "KEY", "--format", "excel"],
     "tabulate to Dataset-JSON": ["tabulate", "--study", "STUDY", "--deidentify", "KEY", "--format", "dataset-json"],
     "tabulate to SAS": ["tabulate", "FHIR", "--study", "STUDY", "--deidentify", "KEY", "--format", "xpt"],
+    **{
+        f"{shape} to {form}": [
+            "tabulate",
+            "--study",
+            "STUDY",
+            "--deidentify",
+            "KEY",
+            "--datasets",
+            shape,
+            "--format",
+            form,
+        ]
+        for shape, form in (("sdtm", "xpt"), ("sdtm", "csv"), ("adam", "dataset-json"), ("adam", "excel"))
+    },
     "pull": ["pull", "STUDY", "--from", "FHIR", "--deidentify", "KEY"],
 }
 

@@ -23,7 +23,9 @@ def test_a_key_is_made_for_its_owner_only_and_kept(tmp_path: Path) -> None:
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+    assert made.new
     assert Key.load(tmp_path / "key", BASE) == made
+    assert not Key.load(tmp_path / "key", BASE).new
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
     assert Key.load(tmp_path / "other", BASE) != made
 
@@ -95,6 +97,10 @@ def test_the_key_of_another_study_is_refused(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_read_or_written(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    assert "cannot be read or made: Is a directory" in refused(tmp_path)
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    os.mkfifo(tmp_path / "pipe", 0o600)  # is not waited for
+    assert "This is no file" in refused(tmp_path)
+    assert "This is no file" in refused(tmp_path / "pipe")
+    assert "cannot be read or made: Too many levels" in refused(tmp_path / "circle")
     assert "cannot be read or made: No such file" in refused(tmp_path / "no folder" / "key")
     assert "cannot be read or made: No such file" in refused(tmp_path / "dangling")
