@@ -95,20 +95,23 @@ def check_endpoints(study: Study) -> list[Issue]:
 
 
 def write_records(records: Sequence[dict[str, Any]], out: Path) -> None:
-    """The records as a CSV file (lists joined by `; `, empty for what is not known) or a JSON file, by the suffix."""
+    """The records as a CSV file (lists joined by `; `, empty for what is not known) or a JSON file, by the suffix;
+    for their owner only."""
     import csv
+    import io
+
+    from fhir_ivig.sync.whole import write_private
 
     if out.suffix not in (".csv", ".json"):
         raise IssueError(Issue("fatal", "not-supported", "Write a file that ends in .csv or .json.", str(out)))
-    part = out.with_name(f".{out.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        if out.suffix == ".json":
-            file.write(json.dumps(records, ensure_ascii=False, indent=2) + "\n")
-        else:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(records[0] if records else ())
-            writer.writerows([_cell(value) for value in record.values()] for record in records)
-    part.replace(out)
+    if out.suffix == ".json":
+        write_private(out, json.dumps(records, ensure_ascii=False, indent=2) + "\n")
+        return
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(records[0] if records else ())
+    writer.writerows([_cell(value) for value in record.values()] for record in records)
+    write_private(out, text.getvalue())
 
 
 def _cell(value: Any) -> Any:
@@ -120,7 +123,7 @@ def write_fhir(found: Answers, out: Path) -> int:
     import msgspec
 
     from fhir_ivig.endpoints.measure_report import to_fhir
-    from fhir_ivig.sync.whole import MARKER, whole_folder
+    from fhir_ivig.sync.whole import whole_folder, write_manifest
 
     study = found.given.study
     encoder = msgspec.json.Encoder(decimal_format="number")
@@ -132,11 +135,12 @@ def write_fhir(found: Answers, out: Path) -> int:
     with whole_folder(out, found.given.files) as folder:
         for name, some in lines.items():
             (folder / f"{name}.ndjson").write_bytes(b"".join(some))
-        issues = [issue.as_dict() for issue in found.issues]
-        said = {"complete": not failed(found.issues), "resources": {name: len(some) for name, some in lines.items()}}
-        (folder / MARKER).write_text(
-            json.dumps({**said, "issues": issues}, ensure_ascii=False, indent=2) + "\n", "utf-8"
-        )
+        said = {
+            "complete": not failed(found.issues),
+            "resources": {name: len(some) for name, some in lines.items()},
+            "issues": [issue.as_dict() for issue in found.issues],
+        }
+        write_manifest(folder, said)
     return sum(map(len, lines.values()))
 
 

@@ -8,7 +8,6 @@ read = ck.read(written.json_lines())
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.collection import Bound, Mappings
 from fhir_ivig.mapping.references import References
 from fhir_ivig.study.study import Study
+from fhir_ivig.sync.whole import MARKER, read_manifest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -169,21 +169,16 @@ def read_given(tables: Path | str, study: Path | str | None, incomplete: bool) -
     root = load(file)
     loaded = Study.load(file, root)
     if not incomplete:
-        _refuse_incomplete(folder / "manifest.json")
+        _refuse_incomplete(folder)
     found, resources, numbers, issues = load_tables(loaded, folder)
     files = [file, *dict.fromkeys(part.path(folder) for name in found for part in loaded.tables[name])]
     return Given(plain(root), found, resources, numbers, issues, folder, files)
 
 
-def _refuse_incomplete(manifest: Path) -> None:
+def _refuse_incomplete(folder: Path) -> None:
     """IssueError if there is a manifest that does not say that the tables beside it are complete."""
-    try:
-        said = json.loads(manifest.read_bytes())
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict) or said.get("complete") is not True:
+    manifest = folder / MARKER
+    if manifest.exists() and read_manifest(folder).get("complete") is not True:
         text = "This cohort is not known to be complete: see its issues.ndjson, pull again, or say --incomplete."
         raise IssueError(Issue("fatal", "incomplete", text, str(manifest)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +56,7 @@ def make_report(
 def write_figures(report: Report, out: Path, inputs: Iterable[Path], progress: Callable[..., None]) -> list[Issue]:
     """Each figure of a report as SVG, PNG and CSV in a folder, whole or not at all; Issues for what could not be."""
     from fhir_ivig.report import render
-    from fhir_ivig.sync.whole import MARKER, whole_folder
+    from fhir_ivig.sync.whole import whole_folder, write_manifest
 
     with whole_folder(out, inputs) as folder:
         issues = render.write_figures(report.figures, folder, progress)
@@ -66,7 +65,7 @@ def write_figures(report: Report, out: Path, inputs: Iterable[Path], progress: C
             "figures": {figure.name: figure.title for figure in report.figures},
             "issues": [issue.as_dict() for issue in issues],
         }
-        (folder / MARKER).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        write_manifest(folder, said)
     return issues
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from fhir_ivig.study.study import Study
 from fhir_ivig.sync.doubles import Numbers
 from fhir_ivig.sync.issues import IssueLog
 from fhir_ivig.sync.places import Places
-from fhir_ivig.sync.whole import MARKER, whole_folder
+from fhir_ivig.sync.whole import whole_folder, write_manifest
 
 if TYPE_CHECKING:
     from fhir_ivig.study.tables import Rows
@@ -98,8 +97,8 @@ def export(
             from fhir_ivig.sync.bundles import to_bundles
 
             to_bundles(part)
-        manifest = {"study": study.study, "fhirVersion": bound.mappings.version, **exported.as_dict()}
-        (part / MARKER).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+        about = {"study": study.study, "fhirVersion": bound.mappings.version}
+        write_manifest(part, {**about, **exported.as_dict()})
     return exported
 
 

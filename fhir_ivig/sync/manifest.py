@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fhir_ivig.fhir.client import Client
-from fhir_ivig.fhir.folder import Folder, create
+from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.issue import many
 from fhir_ivig.sync.receiving import Pulled
 from fhir_ivig.sync.source import Server
-from fhir_ivig.sync.whole import MARKER
 
 if TYPE_CHECKING:
     from fhir_ivig.sync.search import Search
@@ -38,15 +35,6 @@ def describe(store: Client | Folder, searches: Sequence[Search], pulled: Pulled,
         "failed": list(dict.fromkeys(pulled.failed)),
         "issues": [issue.as_dict() for issue in pulled.issues],
     }
-
-
-def write_manifest(
-    folder: Path, store: Client | Folder, searches: Sequence[Search], pulled: Pulled, server: Server
-) -> None:
-    """`describe`, in the folder's manifest.json."""
-    with create(folder / MARKER) as file:
-        text = json.dumps(describe(store, searches, pulled, server), indent=2, ensure_ascii=False)
-        file.write(text.encode() + b"\n")
 
 
 def shown(search: Search) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.asking import Asking
 from fhir_ivig.sync.groups import Got, Grouped, lost
-from fhir_ivig.sync.manifest import earliest, latest, write_manifest
+from fhir_ivig.sync.manifest import describe, earliest, latest
 from fhir_ivig.sync.portions import Portions
 from fhir_ivig.sync.receiving import Pulled, Receiving
 from fhir_ivig.sync.search import Known, Search
 from fhir_ivig.sync.source import NOWHERE, Server, open_source
-from fhir_ivig.sync.whole import whole_folder
+from fhir_ivig.sync.whole import whole_folder, write_manifest
 
 __all__ = ["Known", "Pulled", "Search", "pull"]
 
@@ -68,7 +68,7 @@ def pull(
             run.pulled.server_time = latest(known.server_time, run.pulled.server_time)
         if portions is None:
             shutil.rmtree(kept.folder)
-        write_manifest(part, store, searches, run.pulled, server)
+        write_manifest(part, describe(store, searches, run.pulled, server))
     return run.pulled
 
 

@@ -29,7 +29,7 @@ from fhir_ivig.sync.search import Known, Search
 from fhir_ivig.sync.searches import searches
 from fhir_ivig.sync.source import Server, ask_server, open_source
 from fhir_ivig.sync.tabulate import Tabulated, tabulate_into
-from fhir_ivig.sync.whole import MARKER, landing, read_manifest, whole_folder
+from fhir_ivig.sync.whole import landing, read_manifest, whole_folder, write_manifest
 
 
 def pull_study(
@@ -231,8 +231,7 @@ def _finish(study: Study, out: Path, part: Path, found: Tabulated, all_received:
     for table in study.tables.keys() - found.rows.keys():
         write_table(part / f"{table}.csv", [], list(study.dictionary[table].columns))
     write_study(study, out, part, list(dict.fromkeys([*study.tables, *found.rows])))
-    manifest = {**read_manifest(part / "fhir"), **read_manifest(part), "all_received": all_received}
-    (part / MARKER).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_manifest(part, {**read_manifest(part / "fhir"), **read_manifest(part), "all_received": all_received})
     there = landing(out.resolve(), part)
     found.out = None if there == out.resolve() else there
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from fhir_ivig.issue import Issue, failed
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.study import Study
-from fhir_ivig.sync.whole import MARKER, whole_folder
+from fhir_ivig.sync.whole import whole_folder, write_manifest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,8 +44,7 @@ def write_rejects(study: Study, issues: Iterable[Issue], out: Path) -> int:
         cells = [strings(line[place] or None for line in said) for place in range(len(_COLUMNS))]
         write_table(part / "issues.csv", [pa.record_batch(cells, names=list(_COLUMNS))], _COLUMNS)
         count = len({(line[0], line[1]) for line in said})
-        manifest = {"complete": True, "issues": {}, "rows": count}
-        (part / MARKER).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+        write_manifest(part, {"complete": True, "issues": {}, "rows": count})
     return count
 
 

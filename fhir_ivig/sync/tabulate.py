@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from fhir_ivig.study.study import Study
 from fhir_ivig.sync.export import Progress, bind
 from fhir_ivig.sync.gathering import Gathering
 from fhir_ivig.sync.issues import IssueLog
-from fhir_ivig.sync.whole import MARKER, whole_folder
+from fhir_ivig.sync.whole import whole_folder, write_manifest
 
 if TYPE_CHECKING:
     from fhir_ivig.fhir.lines import Block
@@ -126,8 +125,8 @@ def tabulate_into(
             found += convert(folder)
         tabulated.log.add(found)
         tabulated.rows = gathering.rows
-        manifest = {"study": study.study, "fhirVersion": bound.mappings.version, **tabulated.as_dict()}
-        (folder / MARKER).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+        about = {"study": study.study, "fhirVersion": bound.mappings.version}
+        write_manifest(folder, {**about, **tabulated.as_dict()})
     return tabulated
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -83,6 +83,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def write_manifest(folder: Path, said: Mapping[str, Any]) -> None:
+    """What `read_manifest` reads. `complete` and `issues` in it tell a folder of ours (see `check_place`)."""
+    write_private(folder / MARKER, json.dumps(said, indent=2, ensure_ascii=False) + "\n")
 
 
 def check_place(out: Path, inputs: Iterable[Path]) -> None:

@@ -195,6 +195,7 @@ def test_command_writes_files(tmp_path: Path) -> None:
     found = answer(SAMPLE).results
     assert [(row["endpoint"], row["statistic"]) for row in rows] == [(r.endpoint, r.statistic) for r in found]
     assert rows[0]["estimate"] == "12.0"
+    assert (tmp_path / "r.csv").stat().st_mode & 0o777 == 0o600
     assert len((tmp_path / "fhir" / "MeasureReport.ndjson").read_text().splitlines()) == 14
     assert run("endpoints", SAMPLE, "--out", tmp_path / "r.json", "--fhir", tmp_path / "fhir").exit_code == 0
     assert len(json.loads((tmp_path / "r.json").read_text("utf-8"))) == len(rows)
