@@ -65,7 +65,7 @@ def run_demo(out: Path | None = None, progress: Callable[..., None] | None = Non
     from fhir_ivig.library import compute_endpoints
     from fhir_ivig.sync.sandbox import sandbox
 
-    study, demo = Study.load(sample() / "study.yaml"), Demo()
+    study, demo = Study.load(sample()), Demo()
     with TemporaryDirectory(prefix="fhir-ivig-") as folder, sandbox() as server:
         cohort = out or Path(folder) / "cohort"
         journal = Path(folder) / "journal"

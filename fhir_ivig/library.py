@@ -162,9 +162,8 @@ def read_given(tables: Path | str, study: Path | str | None, incomplete: bool) -
     from fhir_ivig.study.cohort import load_tables
     from fhir_ivig.yamltext import load, plain
 
-    tables = Path(tables)
+    tables, file = Path(tables), Path(study or tables)
     folder = tables if tables.is_dir() else tables.parent
-    file = Path(study) if study else (tables / "study.yaml" if tables.is_dir() else tables)
     file = file / "study.yaml" if file.is_dir() else file
     root = load(file)
     loaded = Study.load(file, root)

@@ -12,9 +12,8 @@ from fhir_ivig.cli.show import (
     counted,
     finish,
     json_option,
-    show_issues,
+    show_log,
     study_argument,
-    study_file,
 )
 from fhir_ivig.issue import IssueError, many
 
@@ -37,7 +36,7 @@ def check(study: Path, as_json: bool) -> None:
         from fhir_ivig.sync.export import export
         from fhir_ivig.sync.source import server_of
 
-        loaded, progress = Study.load(study_file(study)), Progress()
+        loaded, progress = Study.load(study), Progress()
         found = export(loaded, None, progress=progress)
         found.log.add(check_endpoints(loaded))
         try:
@@ -45,7 +44,7 @@ def check(study: Path, as_json: bool) -> None:
         except IssueError as error:
             found.log.add(error.issues)
         progress.end()
-        show_issues(found.log.first, sum(found.log.counts.values()))
+        show_log(found.log)
         resources = found.resources.total()
         said = f"{counted(found.rows.items())} would give {many(resources, 'resource')}; "
         said += f"{found.withheld.total()} withheld."

@@ -12,9 +12,8 @@ from fhir_ivig.cli.show import (
     counted,
     finish,
     json_option,
-    show_issues,
+    show_log,
     study_argument,
-    study_file,
     version_option,
 )
 from fhir_ivig.issue import many
@@ -55,13 +54,13 @@ def deidentify(
         from fhir_ivig.deidentify.study import deidentify as run
         from fhir_ivig.study.study import Study
 
-        found = run(Study.load(study_file(study)), key, out, form=form, fhir=fhir, version=fhir_version)
+        found = run(Study.load(study), key, out, form=form, fhir=fhir, version=fhir_version)
         end(out, found, as_json)
 
 
 def end(out: Path, made: Deidentified, as_json: bool) -> NoReturn:
     """Show what became of a study, and leave."""
-    show_issues(made.log.first, sum(made.log.counts.values()))
+    show_log(made.log)
     said = f"{made.out or out}: {counted(made.rows.items())}; "
     said += f"{many(made.withheld.total(), 'row')} withheld, {many(made.resources, 'resource')}."
     said += f" It is less complete than {out}, which was left as it is." if made.out else ""

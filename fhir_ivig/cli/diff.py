@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fhir_ivig.cli.show import Progress, command, finish, json_option, show_issues, study_argument, study_file
+from fhir_ivig.cli.show import Progress, command, finish, json_option, show_issues, study_argument
 
 
 @click.command()
@@ -41,12 +41,12 @@ def diff(
         from fhir_ivig.verification.study import diff_study
         from fhir_ivig.verification.writing import kinds_table, said, write_verification
 
-        loaded, progress = Study.load(study_file(study)), Progress()
+        loaded, progress = Study.load(study), Progress()
         source = named(loaded, against, "--against")
         found = diff_study(loaded, source, incomplete=incomplete, links=links, progress=progress)
         progress.end()
         if out:
-            found.issues += write_verification(found, out, [study_file(study), *([Path(against)] if against else [])])
+            found.issues += write_verification(found, out, [loaded.path, *([Path(against)] if against else [])])
         show_issues(found.issues)
         if found.differences and not as_json:
             click.echo(kinds_table(found))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from fhir_ivig.cli.show import command, json_option, study_file, version_option
+from fhir_ivig.cli.show import command, json_option, version_option
 
 
 @click.command()
@@ -33,7 +33,7 @@ def explain(mapping: str | None, study: Path | None, fhir_version: str | None, a
         from fhir_ivig.library import explain_mapping, list_mappings
         from fhir_ivig.study.study import Study
 
-        loaded = Study.load(study_file(study)) if study else None
+        loaded = Study.load(study) if study else None
         if mapping is None:
             listed = list_mappings(loaded, fhir_version)
             width = max(map(len, listed))

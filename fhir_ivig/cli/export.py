@@ -13,9 +13,8 @@ from fhir_ivig.cli.show import (
     deidentify_option,
     finish,
     json_option,
-    show_issues,
+    show_log,
     study_argument,
-    study_file,
     version_option,
 )
 from fhir_ivig.issue import many
@@ -50,7 +49,7 @@ def export(study: Path, out: Path, fhir_version: str | None, form: str, key: Pat
         from fhir_ivig.sync.export import export as run
 
         progress = Progress()
-        loaded = Study.load(study_file(study))
+        loaded = Study.load(study)
         if key:
             from fhir_ivig.cli.deidentify import end
             from fhir_ivig.deidentify.passing import deidentified
@@ -63,7 +62,7 @@ def export(study: Path, out: Path, fhir_version: str | None, form: str, key: Pat
             end(out, made, as_json)
         found = run(loaded, out, version=fhir_version, form=form, progress=progress)
         progress.end()
-        show_issues(found.log.first, sum(found.log.counts.values()))
+        show_log(found.log)
         resources = found.resources.total()
         said = f"{out}: {many(resources, 'resource')} from {counted(found.rows.items())}; "
         said += f"{found.withheld.total()} withheld."

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from fhir_ivig.cli.push import (
-    journal_option,
-    links_option,
-    take_option,
-    taken,
-    target_option,
-)
+from fhir_ivig.cli.push import journal_option, links_option, take_option, target_option
 from fhir_ivig.cli.show import (
     Progress,
     command,
@@ -21,7 +16,6 @@ from fhir_ivig.cli.show import (
     json_option,
     show_issues,
     study_argument,
-    study_file,
     version_option,
 )
 
@@ -41,7 +35,7 @@ def plan(
     target: str | None,
     out: Path | None,
     html: Path | None,
-    take: tuple[str, ...],
+    take: dict[str, Any],
     links: str | None,
     journal: Path | None,
     fhir_version: str | None,
@@ -64,16 +58,10 @@ def plan(
         from fhir_ivig.sync.source import named
         from fhir_ivig.sync.whole import write_private
 
-        loaded, progress = Study.load(study_file(study)), Progress()
+        loaded, progress = Study.load(study), Progress()
         to = named(loaded, target, "--to")
         found = plan_study(
-            loaded,
-            to,
-            version=fhir_version,
-            journal=journal,
-            take=taken(take),
-            links=links,
-            progress=progress,
+            loaded, to, version=fhir_version, journal=journal, take=take, links=links, progress=progress
         )
         progress.end()
         if out:

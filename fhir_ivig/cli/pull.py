@@ -14,9 +14,8 @@ from fhir_ivig.cli.show import (
     deidentify_option,
     finish,
     json_option,
-    show_issues,
+    show_log,
     study_argument,
-    study_file,
     version_option,
 )
 from fhir_ivig.issue import many
@@ -86,7 +85,7 @@ def pull(
         from fhir_ivig.sync.pull_study import pull_study
         from fhir_ivig.sync.source import named
 
-        loaded, progress = Study.load(study_file(study)), Progress()
+        loaded, progress = Study.load(study), Progress()
         where = named(loaded, source, "--from")
         how: dict[str, Any] = {
             "version": fhir_version,
@@ -108,7 +107,7 @@ def pull(
             end(out, made, as_json)
         found = pull_study(loaded, where, out, since_last=since == "last", **how)
         progress.end()
-        show_issues(found.log.first, sum(found.log.counts.values()))
+        show_log(found.log)
         said = f"{found.out or out}: {counted(found.rows.items())} from {many(found.resources, 'resource')}; "
         said += f"{found.withheld.total()} withheld, {found.unclaimed} of no mapping."
         said += f" It is less complete than {out}, which was left as it is." if found.out else ""

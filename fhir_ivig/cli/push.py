@@ -15,7 +15,6 @@ from fhir_ivig.cli.show import (
     json_option,
     show_issues,
     study_argument,
-    study_file,
     version_option,
 )
 from fhir_ivig.issue import many
@@ -31,9 +30,23 @@ journal_option = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     help="File that knows what was sent to this target; .fhir-ivig/ beside study.yaml if not given.",
 )
+
+
+def _taken(ctx: click.Context, option: click.Parameter, words: Iterable[str]) -> dict[str, Any]:
+    """`Type/id` -> ours or theirs."""
+    found = {}
+    for word in words:
+        whose, _, ref = word.partition("=")
+        if whose not in ("ours", "theirs") or "/" not in ref:
+            raise click.BadParameter(f"{word} is not of the form ours=Type/id or theirs=Type/id")
+        found[ref] = whose
+    return found
+
+
 take_option = click.option(
     "--take",
     multiple=True,
+    callback=_taken,
     metavar="ours|theirs=TYPE/ID",
     help="Whose to take of a resource in conflict. May be repeated.",
 )
@@ -42,17 +55,6 @@ links_option = click.option(
     metavar="FILE|mrn",
     help="Which subjects are the hospital's own Patients: a CSV file, or the column mrn; as last time if not given.",
 )
-
-
-def taken(words: Iterable[str]) -> dict[str, Any]:
-    """`Type/id` -> ours or theirs."""
-    found = {}
-    for word in words:
-        whose, _, ref = word.partition("=")
-        if whose not in ("ours", "theirs") or "/" not in ref:
-            raise click.BadParameter(f"{word} is not of the form ours=Type/id or theirs=Type/id", param_hint="--take")
-        found[ref] = whose
-    return found
 
 
 @click.command()
@@ -76,7 +78,7 @@ def push(
     study: Path,
     target: str | None,
     planned: Path | None,
-    take: tuple[str, ...],
+    take: dict[str, Any],
     withdraw: bool,
     agent: str | None,
     rejects: Path | None,
@@ -103,14 +105,14 @@ def push(
         from fhir_ivig.sync.push_study import push_study
         from fhir_ivig.sync.source import named
 
-        loaded, progress = Study.load(study_file(study)), Progress()
+        loaded, progress = Study.load(study), Progress()
         to = named(loaded, target, "--to")
         found = push_study(
             loaded,
             to,
             version=fhir_version,
             journal=journal,
-            take=taken(take),
+            take=take,
             links=links,
             withdraw=withdraw,
             planned=read_planned(planned) if planned else None,

@@ -13,7 +13,6 @@ from fhir_ivig.cli.show import (
     finish,
     json_option,
     show_issues,
-    study_file,
 )
 from fhir_ivig.issue import failed, many
 
@@ -213,7 +212,7 @@ def _planned(api: Api, export: Path, study: Path, status: str | None) -> tuple[R
     from fhir_ivig.redcap.refill import plan as run
     from fhir_ivig.study.study import Study
 
-    loaded = Study.load(study_file(study))
+    loaded = Study.load(study)
     fields = from_rows(api.table("metadata"), "the project's dictionary")
     project = as_project(design(api), api.url)
     return run(api, read_export(export, fields), fields, project, keys(loaded), status), fields

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from fhir_ivig.cli.show import Progress, command, finish, json_option, show_issues
-
-if TYPE_CHECKING:
-    from fhir_ivig.issue import Issue
+from fhir_ivig.issue import failed, many
 
 
 @click.command()
@@ -42,27 +39,23 @@ def report(
       fhir-ivig report cohort --out report.html --pdf report.pdf --figures figures
     """
     with command(as_json):
-        from fhir_ivig.issue import failed
-        from fhir_ivig.report import words
         from fhir_ivig.reporting import make_report, write_figures
         from fhir_ivig.sync.whole import write_private
 
         progress = Progress()
         made, issues = make_report(tables, study, incomplete=incomplete, progress=progress)
         write_private(out, made.html)
-        problems: list[Issue] = []
         if figures:
-            problems += write_figures(made, figures, [tables, *([study] if study else [])], progress)
+            issues += write_figures(made, figures, [tables, *([study] if study else [])], progress)
         if pdf:
             from fhir_ivig.report.render import to_pdf
 
             progress("pages as PDF", len(made.figures))
             write_private(pdf, to_pdf(made.html))
         progress.end()
-        issues += problems
         show_issues(issues)
         size = len(made.html.encode())
-        said = f"{out}: {words.counted(len(made.figures), 'figure')}, {size // 1024} kB."
+        said = f"{out}: {many(len(made.figures), 'figure')}, {size // 1024} kB."
         done = {
             "out": str(out),
             "bytes": size,

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 from fhir_ivig.endpoints.result import Result
+from fhir_ivig.report.words import probability
 
 if TYPE_CHECKING:
     from fhir_ivig.endpoints.trace import Used
@@ -39,7 +40,7 @@ def results_table(results: Iterable[Result]) -> str:
                 _rounded(result.estimate, decimals)
                 + (f" {result.unit}" if result.unit and result.estimate is not None else ""),
                 _interval(result),
-                "" if result.p is None else "<0.0001" if result.p < 0.0001 else f"{result.p:.4f}",
+                probability(result.p),
                 result.published or "",
                 mark or (result.warnings[0] if result.estimate is None and result.warnings else ""),
             )

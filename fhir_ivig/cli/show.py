@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import current_thread, main_thread
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from fhir_ivig.issue import Issue, IssueError, many, to_outcome
+
+if TYPE_CHECKING:
+    from fhir_ivig.sync.issues import IssueLog
 
 NEED_PANDAS = {"statsmodels", "pyreadstat"}
 DONE, PARTIAL, NOTHING = 0, 1, 3
@@ -41,11 +44,6 @@ deidentify_option = click.option(
 def study_argument(command: _F) -> _F:
     """A study: its study.yaml, or the folder that holds it."""
     return click.argument("study", type=click.Path(path_type=Path))(command)
-
-
-def study_file(path: Path) -> Path:
-    """The study.yaml that a path means."""
-    return path / "study.yaml" if path.is_dir() else path
 
 
 @contextmanager
@@ -114,6 +112,11 @@ def show_issues(issues: Sequence[Issue], total: int | None = None) -> None:
     hidden = (total if total is not None else len(ranked)) - min(len(ranked), SHOWN)
     if hidden > 0:
         click.echo(f"... and {hidden} more", err=True)
+
+
+def show_log(log: IssueLog) -> None:
+    """The worst of the Issues that a log kept, and how many there are besides."""
+    show_issues(log.first, sum(log.counts.values()))
 
 
 def finish(complete: bool, said: str, result: dict[str, Any], as_json: bool) -> NoReturn:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fhir_ivig.cli.push import journal_option, target_option
-from fhir_ivig.cli.show import command, counted, finish, json_option, study_argument, study_file, version_option
+from fhir_ivig.cli.show import command, counted, finish, json_option, study_argument, version_option
 
 
 @click.command()
@@ -29,7 +29,7 @@ def status(study: Path, target: str | None, journal: Path | None, fhir_version: 
         from fhir_ivig.sync.push_study import status_of
         from fhir_ivig.sync.source import named
 
-        loaded = Study.load(study_file(study))
+        loaded = Study.load(study)
         to = named(loaded, target, "--to")
         found = status_of(loaded, to, version=fhir_version, journal=journal)
         finish(found.complete, f"{to}: {counted(found.counts.items())}.", found.as_dict(), as_json)

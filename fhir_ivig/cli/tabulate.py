@@ -14,8 +14,7 @@ from fhir_ivig.cli.show import (
     deidentify_option,
     finish,
     json_option,
-    show_issues,
-    study_file,
+    show_log,
     version_option,
 )
 from fhir_ivig.issue import many
@@ -91,7 +90,7 @@ def tabulate(
         from fhir_ivig.sync.refill import refilled
         from fhir_ivig.sync.tabulate import tabulate as run
 
-        loaded, progress = Study.load(study_file(study)), Progress()
+        loaded, progress = Study.load(study), Progress()
         if key:
             from fhir_ivig.cli.deidentify import end
             from fhir_ivig.deidentify.passing import deidentified
@@ -104,7 +103,7 @@ def tabulate(
             end(out, made, as_json)
         if not fhir:
             own = write_own(loaded, out, form, datasets)
-            show_issues(own.log.first, sum(own.log.counts.values()))
+            show_log(own.log)
             finish(own.complete, f"{out}: {counted(own.rows.items())}.", own.as_dict(), as_json)
         plain = datasets == "study"
         kept: Literal["csv", "parquet"] = "parquet" if form == "parquet" and plain else "csv"
@@ -112,7 +111,7 @@ def tabulate(
         convert = refilled(loaded, write_like) if shape == "source" else convert
         found = run(fhir, loaded, out, version=fhir_version, form=kept, sort=sort, convert=convert, progress=progress)
         progress.end()
-        show_issues(found.log.first, sum(found.log.counts.values()))
+        show_log(found.log)
         said = f"{out}: {counted(found.rows.items())} from {many(found.resources, 'resource')}; "
         said += f"{found.withheld.total()} withheld, {found.unclaimed} of no mapping, {found.broken} unreadable."
         finish(found.complete, said, found.as_dict(), as_json)

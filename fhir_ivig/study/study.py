@@ -123,12 +123,12 @@ class Study:
 
     @classmethod
     def load(cls, path: Path | str, root: Node | None = None) -> Study:
-        """The study in a study.yaml (in its `root`, if that is read already).
+        """The study in a study.yaml, or in a folder that has one (in its `root`, if that is read already).
 
         Raises IssueError with every problem in it, each with its line. Files of tables are
         not looked for here: `read_table` says which are missing.
         """
-        path = Path(path)
+        path = path / "study.yaml" if (path := Path(path)).is_dir() else path
         shape = Shape(path.name)
         root = root or load(path)
         given = shape.fields(root, "study.yaml", KEYS, REQUIRED)
