@@ -86,7 +86,7 @@ def plan(
     source: Path,
     target: Target,
     *,
-    journal: Journal | None = None,
+    journal: Journal,
     take: Mapping[str, Take] | None = None,
     version: str = "R4",
     left: bool = True,
@@ -94,17 +94,17 @@ def plan(
 ) -> Plan:
     """The plan of sending every resource below `source` to `target`.
 
-    With a `journal`, what somebody else changed at the target is a conflict, unless `take` says for its `Type/id`
-    whose to take; without one every difference is ours. What the journal knows and the source has no more has left
-    the study (not looked for unless `left`); FHIR `version` says how that is marked. An id that occurs twice is
-    refused wherever it stands: which of the two is meant cannot be known. Of `linking`, a linked Patient is not sent,
-    nor whoever was refused, nor what refers to them. IssueError if `take` names another. Memory: the ids, one block.
+    What somebody else changed at the target since the `journal` knows it is a conflict, unless `take` says for its
+    `Type/id` whose to take. What the journal knows and the source has no more has left the study (not looked for
+    unless `left`); FHIR `version` says how that is marked. An id that occurs twice is refused wherever it stands:
+    which of the two is meant cannot be known. Of `linking`, a linked Patient is not sent, nor whoever was refused,
+    nor what refers to them. IssueError if `take` names another. Memory: the ids, one block.
     """
     planner = _Planner(target, journal, take or {}, version, linking or Linking())
     for block in read_blocks([source]):
         planner.block(block)
-    if journal and left:
-        planner.left(journal)
+    if left:
+        planner.left()
     planner.end()
     return planner.made
 
@@ -115,7 +115,7 @@ class _Planner:
     def __init__(
         self,
         target: Target,
-        journal: Journal | None,
+        journal: Journal,
         take: Mapping[str, Take],
         version: str,
         linking: Linking,
@@ -137,7 +137,7 @@ class _Planner:
                 found.update(kind.decode() for _, kind in _REFERENCE.findall(item.line))
             for group in chunks([item for item in items if not self.aside(item)], LOOK_UP):
                 held = self.target.look_up(resource_type, {item.id: item.line for item in group})
-                known = self.journal.entries(item.ref for item in group) if self.journal else None
+                known = self.journal.entries(item.ref for item in group)
                 for item in group:
                     self.item(item, held.get(item.id), known)
 
@@ -162,13 +162,12 @@ class _Planner:
         self.made.places[item.ref] = item.file, item.row
         self.made.issues.append(issue.at(file=item.file, row=item.row))
 
-    def item(self, item: Item, held: bytes | Issue | None, known: Mapping[str, Entry] | None) -> None:
+    def item(self, item: Item, held: bytes | Issue | None, known: Mapping[str, Entry]) -> None:
         if isinstance(held, Issue):
             self.refuse(item, held)
             return
         ref = item.ref
-        entry = known.get(ref) if known else None
-        step = step_of(item.line, held, entry, self.target.base, self.take.get(ref), journalled=known is not None)
+        step = step_of(item.line, held, known.get(ref), self.target.base, self.take.get(ref))
         self.exact = self.exact or step.exact
         self.note(ref, step)
         if step.state not in ("create", "unchanged"):
@@ -183,16 +182,16 @@ class _Planner:
         if step.state not in ("create", "unchanged", "digits"):
             self.made.steps[ref] = step
 
-    def left(self, journal: Journal) -> None:
+    def left(self) -> None:
         """What is at the target of the study and in the study no more."""
         gone: dict[str, list[str]] = {}
-        for ref in journal.refs("confirmed", "sent", "failed"):
+        for ref in self.journal.refs("confirmed", "sent", "failed"):
             if self.made.states.get(ref) in (None, "linked"):  # linked by now: its own Patient is one too many
                 gone.setdefault(ref.partition("/")[0], []).append(ref)
         for resource_type, refs in gone.items():
             for group in chunks(refs, LOOK_UP):
                 held = self.target.look_up(resource_type, {ref.partition("/")[2]: None for ref in group})
-                known = journal.entries(group)
+                known = self.journal.entries(group)
                 for ref in group:
                     theirs = held.get(ref.partition("/")[2])
                     if isinstance(theirs, Issue):

@@ -30,7 +30,6 @@ def pull(
     searches: Sequence[Search],
     out: Path,
     *,
-    token: str | None = None,
     filter_here: bool = False,
     known: Known | None = None,
     server: Server = NOWHERE,
@@ -40,7 +39,7 @@ def pull(
 ) -> Pulled:
     """Writes what the searches find in `source` to the folder `out`: `<type>.ndjson` as received, `manifest.json`.
 
-    `source` is a FHIR base address (with its bearer `token`), a `Client` or a folder. Searches without `subjects`
+    `source` is a FHIR base address, a `Client` or a folder. Searches without `subjects`
     come first, then the Patients that ResearchSubjects among them refer to; all these Patients are given to the other
     searches, so many at a time. A search that gives less than the server promised is asked again in halves, as far
     as it has several Patients.
@@ -55,7 +54,7 @@ def pull(
     `out` appears (or, if it is an earlier pull, is replaced) all at once, also when the pull is not complete.
     IssueError when `out` holds something else or cannot be written.
     """
-    store = open_source(source, token)
+    store = open_source(source)
     with whole_folder(out) as part:
         kept = portions or Portions(part / ".portions")
         kept.folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Send a folder of resources to a FHIR server or another folder; sending twice is sending once."""
+"""A plan carried out at a FHIR server or in a folder; sending twice is sending once."""
 
 from __future__ import annotations
 
@@ -6,46 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fhir_ivig.fhir.address import is_address
-from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.fhir.server import ServerSettings, server_settings
 from fhir_ivig.issue import Issue, IssueError, many
 from fhir_ivig.sync.journal import Journal
-from fhir_ivig.sync.plan import Item, Plan, Target, plan, read_items
+from fhir_ivig.sync.plan import Item, Plan, Target, read_items
 from fhir_ivig.sync.sending import Progress, Pushed, Sending
 from fhir_ivig.sync.server import Server, open_server
 from fhir_ivig.sync.steps import State
-
-
-def push(
-    source: Path,
-    target: str | Path | Client,
-    *,
-    token: str | None = None,
-    on_progress: Progress | None = None,
-    batch_entries: int = 50,
-    batch_bytes: int = 1 << 20,
-) -> Pushed:
-    """Sends every FHIR resource below `source` (a folder of NDJSON, each resource with its own id) to `target`.
-
-    `target` is a FHIR base address (with its bearer `token`), a `Client`, or a folder, which is merged into. It is
-    made equal to the source: without a journal nobody knows what others changed there (see `push_study`).
-
-    Resources go in the order of their references, at most `batch_entries` and about `batch_bytes` at a time; what
-    the target already holds is not sent. `on_progress` is told the resource type, how many of the plan's resources
-    are sent, and of how many. Every resource that failed has an Issue with its file and row; when the target cannot
-    be reached or refuses everything, the rest counts as failed. IssueError when nothing could be begun, or a target
-    folder not written.
-    """
-    if isinstance(target, str) and is_address(target):
-        target = Client(target, token)
-    store = (
-        Server(target, "batch", batch_entries, batch_bytes) if isinstance(target, Client) else Folder(Path(target))
-    )
-    made = plan(source, store)
-    return apply(made, store, on_progress=on_progress)
 
 
 def open_target(
@@ -65,7 +34,7 @@ def open_target(
 def apply(
     made: Plan,
     store: Target,
-    journal: Journal | None = None,
+    journal: Journal,
     *,
     withdraw: bool = False,
     on_progress: Progress | None = None,
@@ -83,8 +52,7 @@ def apply(
         left=counts["left"],
         issues=[*made.issues, *_said(made)],
     )
-    if journal:
-        journal.write(made.adopted)
+    journal.write(made.adopted)
     sending = Sending(made, store, journal, pushed, on_progress)
     try:
         sending.all(_batches(_to_send(made), store.entries, store.size), store.connections)

@@ -53,7 +53,7 @@ class Sending:
     """Batch after batch: into the journal, to the target, into the journal, into the counts."""
 
     def __init__(
-        self, made: Plan, store: Target, journal: Journal | None, pushed: Pushed, on_progress: Progress | None
+        self, made: Plan, store: Target, journal: Journal, pushed: Pushed, on_progress: Progress | None
     ) -> None:
         self.made, self.store, self.journal, self.pushed, self.on_progress = made, store, journal, pushed, on_progress
         self.outcomes: dict[str, Entry] = {}
@@ -80,14 +80,11 @@ class Sending:
     def begin(self, group: Sequence[Item], pool: Executor) -> _Sent:
         steps = self.made.steps
         puts = [Put(i.ref, i.line, steps[i.ref].version if i.ref in steps else None) for i in group]
-        hashes: list[bytes] = []
-        before: dict[str, Entry] = {}
-        if self.journal:
-            hashes = [fingerprint(item.line, self.store.base) for item in group]
-            before = self.journal.entries(item.ref for item in group)
-            known = [before.get(item.ref, UNKNOWN) for item in group]
-            sent = [Entry("sent", k.hash, k.version, ours) for k, ours in zip(known, hashes, strict=True)]
-            self.journal.write({item.ref: entry for item, entry in zip(group, sent, strict=True)})
+        hashes = [fingerprint(item.line, self.store.base) for item in group]
+        before = self.journal.entries(item.ref for item in group)
+        known = [before.get(item.ref, UNKNOWN) for item in group]
+        sent = [Entry("sent", k.hash, k.version, ours) for k, ours in zip(known, hashes, strict=True)]
+        self.journal.write({item.ref: entry for item, entry in zip(group, sent, strict=True)})
         return _Sent(group, hashes, before, pool.submit(self.put, puts))
 
     def put(self, puts: Sequence[Put]) -> list[Answer]:
@@ -104,20 +101,18 @@ class Sending:
         for item, answer in zip(sent.group, answers, strict=True):
             self.count(item, answer)
         self.done += 0 if self.withdraw else len(sent.group)
-        if self.journal:
-            self.outcomes |= {
-                item.ref: _outcome(answer, ours, sent.before.get(item.ref, UNKNOWN), self.withdraw)
-                for item, answer, ours in zip(sent.group, answers, sent.hashes, strict=True)
-            }
-            if self.store.at_once:
-                self.note()
+        self.outcomes |= {
+            item.ref: _outcome(answer, ours, sent.before.get(item.ref, UNKNOWN), self.withdraw)
+            for item, answer, ours in zip(sent.group, answers, sent.hashes, strict=True)
+        }
+        if self.store.at_once:
+            self.note()
         if self.on_progress and not self.withdraw:
             self.on_progress(sent.group[0].resource_type, self.done, self.wanted)
 
     def note(self) -> None:
         """The outcomes into the journal."""
-        if self.journal:
-            self.journal.write(self.outcomes)
+        self.journal.write(self.outcomes)
         self.outcomes = {}
 
     def count(self, item: Item, answer: Answer) -> None:

@@ -33,16 +33,14 @@ class Step:
     exact: bool = False
 
 
-def step_of(
-    ours: bytes, theirs: bytes | None, entry: Entry | None, base: str, take: Take | None, *, journalled: bool
-) -> Step:
-    """The step for a resource of the study. `journalled`: there is a journal; what it does not know is not ours."""
+def step_of(ours: bytes, theirs: bytes | None, entry: Entry | None, base: str, take: Take | None) -> Step:
+    """The step for a resource of the study. What the journal does not know (no `entry`) is not ours."""
     if theirs is None:
         return _step_of_missing(ours, entry, base, take)
     try:
         found = compare(ours, theirs, base)
     except (ValueError, RecursionError):
-        return Step("conflict" if journalled and take != "ours" else "update", version=version(theirs))
+        return Step("update" if take == "ours" else "conflict", version=version(theirs))
     held = version(theirs)
     if not found.content and not found.digits:
         known = entry and entry.state == "confirmed" and entry.version == held and held is not None
@@ -53,7 +51,7 @@ def step_of(
         return Step("unchanged", adopt=Entry("kept", before, held, fingerprint(ours, base)))
     if entry and entry.state == "kept" and (entry.hash, entry.intended) == (before, fingerprint(ours, base)):
         return Step("unchanged")
-    if journalled and take != "ours" and not _ours_before(entry, before, held):
+    if take != "ours" and not _ours_before(entry, before, held):
         return Step("conflict", changes, held, before)
     return Step("update" if found.content else "digits", changes, held, before, exact=found.exact)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sent import send
 
 from fhir_ivig.issue import IssueError
 from fhir_ivig.sync.pull import Search, pull
-from fhir_ivig.sync.push import push
 
 PATIENTS = 60  # more than one search takes
 
@@ -58,7 +58,7 @@ def cohort(base: str) -> list[Search]:
 
 def test_from_a_server_and_from_a_folder(server: str, study: tuple[Path, str], tmp_path: Path) -> None:
     folder, base = study
-    assert push(folder, server).created == 4 * PATIENTS
+    assert send(folder, server).created == 4 * PATIENTS
     for source, out in ((server, tmp_path / "a"), (folder, tmp_path / "b")):
         pulled = pull(source, cohort(base), out, filter_here=True)
         assert pulled.complete
@@ -81,7 +81,7 @@ def test_from_a_server_and_from_a_folder(server: str, study: tuple[Path, str], t
 
 def test_a_search_the_server_does_not_know(server: str, study: tuple[Path, str], tmp_path: Path) -> None:
     folder, base = study
-    push(folder, server)
+    send(folder, server)
     pulled = pull(server, cohort(base), tmp_path / "out")
     assert not pulled.complete
     assert "AdverseEvent" not in pulled.received

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sent import send
 
 from fhir_ivig.fhir.bundle import head
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.issue import IssueError
-from fhir_ivig.sync.push import Pushed, push
+from fhir_ivig.sync.sending import Pushed
 from fhir_ivig.sync.waves import waves
 
 STUDY = "https://example.org/studies/push"
@@ -61,7 +62,7 @@ def versions(server: str, source: Path) -> dict[str, str]:
 
 def test_twice_is_once(server: str, source: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    first = push(source, server, on_progress=lambda *news: told.append(news))
+    first = send(source, server, on_progress=lambda *news: told.append(news))
     assert counts(first) == (123, 0, 0, 0)
     assert first.issues == []
     assert told == [
@@ -73,27 +74,27 @@ def test_twice_is_once(server: str, source: Path) -> None:
     before = versions(server, source)
     assert len(before) == 123
     assert set(before.values()) == {"1"}
-    second = push(source, server)
+    second = send(source, server)
     assert counts(second) == (0, 0, 123, 0)
     assert second.issues == []
     assert versions(server, source) == before
 
 
 def test_only_what_changed_is_sent(server: str, source: Path) -> None:
-    push(source, server)
+    send(source, server)
     file = source / "Observation.ndjson"
     file.write_text(file.read_text().replace('"value":7.25', '"value":7.75', 1))
-    assert counts(push(source, server)) == (0, 1, 122, 0)
+    assert counts(send(source, server)) == (0, 1, 122, 0)
     assert sorted(versions(server, source).values()) == ["1"] * 122 + ["2"]
 
 
 def test_digits_that_the_server_forgets(server: str, source: Path) -> None:
     patient = head((source / "Patient.ndjson").read_bytes().splitlines()[0]).id or ""
     write(source, "Observation", [observation(f"d{n}", patient, "10.50") for n in range(3)])
-    first = push(source, server)
+    first = send(source, server)
     assert counts(first) == (6, 0, 0, 0)
     assert [(issue.severity, issue.code, issue.row) for issue in first.issues] == [("warning", "value", 1)]
-    second = push(source, server)
+    second = send(source, server)
     assert counts(second) == (0, 0, 6, 0)
     assert [(issue.severity, issue.code) for issue in second.issues] == [("warning", "value")]
     assert set(versions(server, source).values()) == {"1"}
@@ -103,12 +104,12 @@ def test_what_the_server_refuses_has_its_place_and_the_rest_goes_on(server: str,
     patient = head((source / "Patient.ndjson").read_bytes().splitlines()[0]).id or ""
     lines = [observation("a", patient, "1"), observation("b", patient, '"much"'), observation("c", patient, "3")]
     write(source, "Observation", lines)
-    pushed = push(source, server)
+    pushed = send(source, server)
     assert counts(pushed) == (5, 0, 0, 1)
     (issue,) = pushed.issues
     assert (Path(issue.file or "").name, issue.row, issue.severity) == ("Observation.ndjson", 2, "error")
     assert "Decimal" in issue.text
-    assert counts(push(source, server)) == (0, 0, 5, 1)
+    assert counts(send(source, server)) == (0, 0, 5, 1)
 
 
 def test_what_cannot_be_sent(server: str, source: Path) -> None:
@@ -117,7 +118,7 @@ def test_what_cannot_be_sent(server: str, source: Path) -> None:
     lines = [twice, "{}", '{"resourceType":"Observation"}', "{", twice, observation("b", patient, "2"), twice]
     lines.append('{"resourceType":"Observation","id":"../Patient"}')
     write(source, "Observation", lines)
-    pushed = push(source, server)
+    pushed = send(source, server)
     assert counts(pushed) == (4, 0, 0, 7)
     found = sorted((issue.row, issue.code) for issue in pushed.issues)
     assert found == [
@@ -131,7 +132,7 @@ def test_what_cannot_be_sent(server: str, source: Path) -> None:
 
 
 def test_an_empty_or_missing_source(tmp_path: Path) -> None:
-    pushed = push(tmp_path / "none", tmp_path / "out")
+    pushed = send(tmp_path / "none", tmp_path / "out")
     assert counts(pushed) == (0, 0, 0, 0)
     assert [issue.code for issue in pushed.issues] == ["not-found"]
     assert not (tmp_path / "out").exists()
@@ -139,37 +140,37 @@ def test_an_empty_or_missing_source(tmp_path: Path) -> None:
 
 def test_to_a_folder(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert counts(push(source, out)) == (123, 0, 0, 0)
+    assert counts(send(source, out)) == (123, 0, 0, 0)
     for name in ("Patient.ndjson", "Observation.ndjson"):
         assert (out / name).read_bytes() == (source / name).read_bytes()
         assert (out / name).stat().st_mode & 0o777 == 0o600
     assert out.stat().st_mode & 0o777 == 0o700
     inode = (out / "Observation.ndjson").stat().st_ino
-    assert counts(push(source, out)) == (0, 0, 123, 0)
+    assert counts(send(source, out)) == (0, 0, 123, 0)
     assert (out / "Observation.ndjson").stat().st_ino == inode
 
 
 def test_a_folder_is_merged_and_keeps_digits(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    push(source, out)
+    send(source, out)
     lines = (source / "Observation.ndjson").read_text().splitlines()
     lines[3] = lines[3].replace('"value":3.25', '"value":3.250')
     patient = head((source / "Patient.ndjson").read_bytes().splitlines()[0]).id or ""
     write(source, "Observation", [observation("new", patient, "1.50"), lines[3], lines[50]])
-    pushed = push(source, out)
+    pushed = send(source, out)
     # Nothing in the folder shows a trailing zero, so 3.250 may be what the folder was told: it says so and leaves it.
     assert counts(pushed) == (1, 0, 5, 0)
     held = (out / "Observation.ndjson").read_text().splitlines()
     assert len(held) == 121
     assert held[120] == observation("new", patient, "1.50")
     # Now one does: the folder keeps digits, so the difference is a change.
-    assert counts(push(source, out)) == (0, 1, 5, 0)
+    assert counts(send(source, out)) == (0, 1, 5, 0)
     assert (out / "Observation.ndjson").read_text().splitlines()[3] == lines[3]
     assert {file.name for file in out.iterdir()} == {"Patient.ndjson", "Observation.ndjson"}
 
 
 def test_a_folder_that_cannot_be_written(source: Path) -> None:
-    pushed = push(source, source / "Patient.ndjson" / "out")
+    pushed = send(source, source / "Patient.ndjson" / "out")
     assert counts(pushed) == (0, 0, 0, 123)
     assert [issue.code for issue in pushed.issues] == ["no-store", "incomplete"]
 
@@ -177,7 +178,7 @@ def test_a_folder_that_cannot_be_written(source: Path) -> None:
 def test_a_folder_that_is_broken_is_left_alone(source: Path, tmp_path: Path) -> None:
     write(tmp_path / "out", "Patient", ["not json"])
     with pytest.raises(IssueError, match="left as it is"):
-        push(source, tmp_path / "out")
+        send(source, tmp_path / "out")
     assert (tmp_path / "out" / "Patient.ndjson").read_text() == "not json\n"
 
 
@@ -205,20 +206,20 @@ def abc(tmp_path: Path) -> Path:
 def test_a_batch_refused_whole_is_halved(scripted: Start, abc: Path) -> None:
     # a alone is stored; b and c together are refused, then b alone is, then c is stored.
     script = [searchset(), REFUSED, answered("201"), searchset(A), REFUSED, REFUSED, answered("201"), searchset(C)]
-    pushed = push(abc, scripted(script).base)
+    pushed = send(abc, scripted(script).base)
     assert counts(pushed) == (2, 0, 0, 1)
     assert {issue.row for issue in pushed.issues} == {2}
 
 
 def test_an_answer_too_few_fails_the_batch_only(scripted: Start, abc: Path) -> None:
-    pushed = push(abc, scripted([searchset(), answered("201"), answered("201"), searchset(C)]).base, batch_entries=2)
+    pushed = send(abc, scripted([searchset(), answered("201"), answered("201"), searchset(C)]).base, entries=2)
     assert counts(pushed) == (1, 0, 0, 2)
     assert [(issue.code, issue.row) for issue in pushed.issues] == [("incomplete", 1), ("incomplete", 2)]
 
 
 def test_stored_is_read_back(scripted: Start, abc: Path) -> None:
     script = [searchset(), answered("201", "201", "201"), searchset(A, B.replace("other", "male"))]
-    pushed = push(abc, scripted(script).base)
+    pushed = send(abc, scripted(script).base)
     assert counts(pushed) == (1, 0, 0, 2)
     assert [(issue.code, issue.row, issue.path) for issue in pushed.issues] == [
         ("processing", 2, "Patient.gender"),
@@ -228,7 +229,7 @@ def test_stored_is_read_back(scripted: Start, abc: Path) -> None:
 
 def test_a_server_lost_on_the_way(scripted: Start, abc: Path) -> None:
     script = [searchset(), answered("201"), searchset(A), {"status": 401}]
-    pushed = push(abc, scripted(script).base, batch_entries=1)
+    pushed = send(abc, scripted(script).base, entries=1)
     assert counts(pushed) == (1, 0, 0, 2)
     assert [issue.code for issue in pushed.issues] == ["security", "incomplete"]
 
@@ -237,7 +238,7 @@ def test_batches_keep_their_size_and_the_bytes(scripted: Start, abc: Path) -> No
     server = scripted(
         [searchset(), answered("201"), searchset(A), answered("201"), searchset(B), answered("201"), searchset(C)]
     )
-    assert counts(push(abc, server.base, batch_bytes=len(A))) == (3, 0, 0, 0)
+    assert counts(send(abc, server.base, size=len(A))) == (3, 0, 0, 0)
     bodies = [body for method, path, _, body in server.requests if path == "/fhir"]
     assert [json.loads(body)["entry"][0]["request"]["url"] for body in bodies] == [
         "Patient/a",
