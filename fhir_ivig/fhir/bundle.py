@@ -17,9 +17,10 @@ from fhir_ivig.issue import Code, Issue, IssueError, from_outcome
 _STATUS = re.compile(r"(\d{3})\b")
 _ETAG = re.compile(r'(?:W/)?"?([A-Za-z0-9\-.]{1,64})"?')
 _HISTORY = re.compile(r"/_history/([A-Za-z0-9\-.]{1,64})$")
-_LOCATION = re.compile(r"(?:^|/)([A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$")
 LOGICAL_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # https://hl7.org/fhir/R4/datatypes.html#id
 RESOURCE_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
+# `Type/id` at the end of an address or reference, of whatever version.
+LOCATION = re.compile(rf"(?:^|/)({RESOURCE_TYPE.pattern}/{LOGICAL_ID.pattern})(?:/_history/[^/?]*)?$")
 
 
 class Head(msgspec.Struct):
@@ -184,7 +185,7 @@ def read_answers(body: bytes, refs: Sequence[str], kind: str = "batch") -> list[
             text = "the server's answers are not in the order of the batch: send again to see what it has"
             raise IssueError(Issue("error", "structure", text))
         issues = () if status in (200, 201) else _refusal(status, bytes(response.outcome))
-        place = _LOCATION.search(response.location or "")
+        place = LOCATION.search(response.location or "")
         answers.append(Answer(status, _version(response), tuple(issues), place[1] if place else None))
     return answers
 

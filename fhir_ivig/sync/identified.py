@@ -14,13 +14,18 @@ class _Identified(msgspec.Struct):
 
 
 def identities(resource: bytes) -> set[Identity]:
-    """The identifiers (system, value) of a resource, also of a type that has but one."""
+    """The identifiers (system, value) of a resource, also of a type that has but one; none that lacks either, or is
+    not as FHIR has it."""
     try:
         found = msgspec.json.decode(msgspec.json.decode(resource, type=_Identified).identifier)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return set()
-    listed = [each for each in (found if isinstance(found, list) else [found]) if isinstance(each, dict)]
-    return {(str(each.get("system")), str(each.get("value"))) for each in listed}
+    pairs = [
+        (each.get("system"), each.get("value"))
+        for each in (found if isinstance(found, list) else [found])
+        if isinstance(each, dict)
+    ]
+    return {(system, value) for system, value in pairs if system and value and {type(system), type(value)} == {str}}
 
 
 def identity(resource: bytes, name: str) -> Identity | None:

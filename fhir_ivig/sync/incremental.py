@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from fhir_ivig.fhir.body import json_body
-from fhir_ivig.fhir.bundle import head
+from fhir_ivig.fhir.bundle import LOCATION, head
 from fhir_ivig.fhir.client import Client, RefusedError
 from fhir_ivig.fhir.folder import create
 from fhir_ivig.issue import Issue, IssueError
@@ -23,7 +22,6 @@ from fhir_ivig.sync.whole import read_manifest
 
 OVERLAP = timedelta(minutes=5)  # what a server commits late, with an earlier time, is not missed
 PAGES = 1000
-_REF = re.compile(r"([A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/[^/?]*)?$")
 
 
 def known_from(out: Path, store: Client, asked: Sequence[Search]) -> tuple[Known | None, list[Issue]]:
@@ -100,7 +98,7 @@ def deleted_since(client: Client, kinds: Iterable[str], time: str) -> Gone:
         last: dict[str, bool] = {}  # whether the newest entry of a resource deletes it
         try:
             for entry in _history(client, kind, time):
-                found = _REF.search(entry.request.url) or _REF.search(entry.fullUrl or "")
+                found = LOCATION.search(entry.request.url) or LOCATION.search(entry.fullUrl or "")
                 if found:
                     last.setdefault(found[1], entry.request.method == "DELETE")
         except RefusedError:

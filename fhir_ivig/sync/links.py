@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from fhir_ivig.fhir.bundle import head
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.folder import Folder
@@ -16,6 +14,7 @@ from fhir_ivig.issue import Issue, IssueError, Severity, many
 from fhir_ivig.mapping.collection import Bound
 from fhir_ivig.mapping.references import Told
 from fhir_ivig.study.study import Study
+from fhir_ivig.sync.identified import identities
 from fhir_ivig.sync.searches import escaped
 
 OWN_MRNS = "mrn"  # in place of a file of links: the study's own column
@@ -157,7 +156,7 @@ def match(store: Client | Folder, links: Sequence[Link], ours: str) -> Iterator[
     look-up fails."""
     found = _look_up(store, list(dict.fromkeys((link.system, link.value) for link in links)))
     hospital = {
-        key: {ref: line for ref, line in held.items() if ours not in {system for system, _ in identifiers(line)}}
+        key: {ref: line for ref, line in held.items() if ours not in {system for system, _ in identities(line)}}
         for key, held in found.items()
     }
     owners: dict[tuple[str, str] | str, set[str]] = {}
@@ -195,24 +194,6 @@ def resolve(store: Client | Folder, links: Sequence[Link], ours: str, target: st
     return linked
 
 
-class _Identifier(msgspec.Struct):
-    system: str | None = None
-    value: str | None = None
-
-
-class _Patient(msgspec.Struct):
-    identifier: list[_Identifier] = msgspec.field(default_factory=list)
-
-
-def identifiers(line: bytes) -> set[tuple[str, str]]:
-    """The identifiers (system, value) of a resource; none where they are not as FHIR has them."""
-    try:
-        listed = msgspec.json.decode(line, type=_Patient).identifier
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return set()
-    return {(each.system, each.value) for each in listed if each.system and each.value}
-
-
 def _look_up(store: Client | Folder, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, bytes]]:
     """The Patients, by `Patient/id`, that have each identifier."""
     found: dict[tuple[str, str], dict[str, bytes]] = {}
@@ -225,7 +206,7 @@ def _look_up(store: Client | Folder, keys: Sequence[tuple[str, str]]) -> dict[tu
             for line in page.matches:
                 ref = head(line).ref
                 refs.add(ref)
-                for key in identifiers(line) & some:
+                for key in identities(line) & some:
                     found.setdefault(key, {})[ref] = line
         if len(refs) < total:
             said = f"The server said that {many(total, 'Patient has', 'Patients have')} these identifiers "

@@ -27,7 +27,6 @@ from fhir_ivig.sync.lease import lease
 
 Parameters = Mapping[str, str | Sequence[str]]
 STALE = timedelta(days=1)  # by the server's clock; what is older is asked for anew
-FORMAT = "1"
 _MATCH, _INCLUDED, _END = b"m", b"i", b"e"
 _STATE, _LEASE = "state.json", "lease"
 

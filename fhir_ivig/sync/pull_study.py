@@ -19,8 +19,9 @@ from fhir_ivig.mapping.identity import identifier_system
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.bulk import Bulk, Export
 from fhir_ivig.sync.export import bind
+from fhir_ivig.sync.identified import identities
 from fhir_ivig.sync.incremental import deleted_since, known_from, merge
-from fhir_ivig.sync.links import Link, Linked, doubt_strangers, identifiers, links_named, patient_mapping, resolve
+from fhir_ivig.sync.links import Link, Linked, doubt_strangers, links_named, patient_mapping, resolve
 from fhir_ivig.sync.portions import Portions, kept
 from fhir_ivig.sync.pull import pull
 from fhir_ivig.sync.pull_bulk import pull_bulk
@@ -196,7 +197,7 @@ def _not_found(fhir: Path, bound: Bound, linked: Linked, subjects: Sequence[str]
     for kind in ("Patient", "ResearchSubject"):
         file = fhir / f"{kind}.ndjson"
         for line in file.read_bytes().splitlines() if file.exists() and subjects else ():
-            known |= {value for system, value in identifiers(line) if system in systems}
+            known |= {value for system, value in identities(line) if system in systems}
     return [
         Issue("error", "not-found", f"The subject {subject} was asked for and not found.")
         for subject in subjects

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -11,7 +10,7 @@ from typing import IO, Literal
 
 import msgspec
 
-from fhir_ivig.fhir.bundle import RESOURCE_TYPE, Head, head
+from fhir_ivig.fhir.bundle import LOCATION, RESOURCE_TYPE, Head, head
 from fhir_ivig.fhir.folder import create
 from fhir_ivig.issue import Issue, failed
 
@@ -60,7 +59,6 @@ class _Told(msgspec.Struct):
 
 
 _told = msgspec.json.Decoder(_Told)
-_PATIENT = re.compile(r"(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]*)?$")
 
 
 class Receiving:
@@ -148,7 +146,8 @@ def _tell(line: bytes) -> _Told:
 
 def _patients(told: _Told) -> set[str]:
     literals = [each.reference or "" for each in (told.individual, told.subject, told.patient) if each]
-    return {f"Patient/{found[1]}" for literal in literals if (found := _PATIENT.search(literal))}
+    found = {place[1] for literal in literals if (place := LOCATION.search(literal))}
+    return {ref for ref in found if ref.startswith("Patient/")}
 
 
 def digest(line: bytes) -> bytes:
