@@ -35,14 +35,14 @@ def server(target: str, probing: bool, preset: str | None, as_json: bool) -> Non
         from fhir_ivig.fhir.probe import Probe, probe
         from fhir_ivig.fhir.server import connect, server_settings
         from fhir_ivig.issue import failed
-        from fhir_ivig.mapping.loading import load_all
+        from fhir_ivig.mapping.collection import Mappings
 
         settings = server_settings(target, preset)
         if settings is None:
             raise click.UsageError("Give the address of a server, or a server.yaml.")
         client = connect(settings)
         statement = client.capability()
-        mappings = load_all(release(statement) or "R4", [], None).values()
+        mappings = Mappings.load(release(statement) or "R4").by_name.values()
         tried = probe(client) if probing else Probe()
         found = examine(statement, settings, {mapping.resource_type for mapping in mappings}, tried.seen)
         issues = [*found.issues, *tried.issues]

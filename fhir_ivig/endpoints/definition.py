@@ -18,7 +18,6 @@ from fhir_ivig.endpoints.terms import Visit as Visit
 from fhir_ivig.issue import Code, Issue
 
 FILE = "study.yaml"
-MEASURE = {"label", "unit", "better", "scale_max", "several", "tolerance", "tolerance_percent", "tolerance_days"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def define(study: Mapping[str, Any], tables: Tables) -> Definition:
     _visits(found, study.get("visits", []))
     for name, entry in _mapping(found, study, "measures").items():
         path = f"measures.{name}"
-        if known := _entry(found, entry, path, MEASURE):
+        if known := _entry(found, entry, path, {"label", "unit", "better", "scale_max", "several"}):
             scale = known.get("scale_max")
             if scale is not None and decimal(scale) is None:
                 found.refuse("value", f"`{scale}` is not a number.", f"{path}.scale_max")

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
@@ -40,13 +40,13 @@ class Mappings:
     by_name: dict[str, Mapping]
 
     @classmethod
-    def load(cls, version: str = "R4", folders: Iterable[Path] = (), only: Collection[str] | None = None) -> Mappings:
+    def load(cls, version: str = "R4", folders: Iterable[Path] = ()) -> Mappings:
         """Every `*.yaml` of the shipped folder and of further ones; `R5/` in a folder holds what differs in R5.
 
-        A later folder's file replaces an earlier one of the same name. `only` names the mappings to load, others are
-        left out with what nothing refers to. Raises IssueError with the problems of all files.
+        A later folder's file replaces an earlier one of the same name. Raises IssueError with the problems of all
+        files.
         """
-        return cls(version, load_all(version, folders, only))
+        return cls(version, load_all(version, folders))
 
     @cached_property
     def tables(self) -> dict[str, list[Mapping]]:

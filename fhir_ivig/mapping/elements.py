@@ -74,11 +74,6 @@ def elements(version: str, type_name: str) -> dict[str, Element]:
     return {name: _element(name, text, bindings.get(f"{type_name}.{name}")) for name, text in described.items()}
 
 
-def known_version(version: str) -> bool:
-    """Whether it is one of R4, R4B, R5."""
-    return version in VERSIONS
-
-
 @cache
 def _shipped(name: str) -> dict[str, Any]:
     text = files("fhir_ivig.mapping").joinpath(name).read_text("utf-8")

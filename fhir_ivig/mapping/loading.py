@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from importlib.resources import files
@@ -20,7 +20,7 @@ def shipped() -> Path:
     return inside if inside.is_dir() else inside.parent.parent / "mappings"
 
 
-def load_all(version: str, folders: Iterable[Path], only: Collection[str] | None) -> dict[str, Mapping]:
+def load_all(version: str, folders: Iterable[Path]) -> dict[str, Mapping]:
     """The mappings of the shipped folder and of further ones by name, those that others refer to first.
 
     `Mappings.load` says how. Raises IssueError with the problems of all files.
@@ -35,11 +35,10 @@ def load_all(version: str, folders: Iterable[Path], only: Collection[str] | None
             paths |= {path.stem: path for path in sorted((folder / "R5").glob("*.yaml"))}
     loaded: dict[str, Mapping] = {}
     for name, path in paths.items():
-        if only is None or name in only:
-            try:
-                loaded[name] = load_mapping(path, version)
-            except IssueError as error:
-                issues += error.issues
+        try:
+            loaded[name] = load_mapping(path, version)
+        except IssueError as error:
+            issues += error.issues
     if issues:
         raise IssueError(*issues)
     return {name: loaded[name] for name in _ordered(loaded)}

@@ -14,7 +14,7 @@ from fhir_ivig.endpoints.tables import Row, by_subject
 from fhir_ivig.report import words
 from fhir_ivig.report.figures.doses import Course, Given, Span
 from fhir_ivig.report.figures.figure import source
-from fhir_ivig.report.figures.forest import Change
+from fhir_ivig.report.figures.intervals import Estimate
 from fhir_ivig.report.figures.responders import Grade, Response
 from fhir_ivig.report.figures.slopes import Pair, Pairs
 from fhir_ivig.report.figures.swimmer import LEAVERS, Happening, Lane
@@ -49,7 +49,7 @@ def pairs(material: Material, logarithmic: Container[str]) -> Iterator[Pairs]:
         )
 
 
-def changes(material: Material, every: list[Pairs]) -> list[Change]:
+def changes(material: Material, every: list[Pairs]) -> list[Estimate]:
     """The mean change of each endpoint in standard deviations of the differences, better being positive.
 
     Only measures whose better direction the study file names, with an interval.
@@ -65,7 +65,7 @@ def changes(material: Material, every: list[Pairs]) -> list[Change]:
         if better == "lower":
             low, middle, high = -high, -middle, -low
         said = f"{words.estimate(result)} {words.unit(result.unit)} ({words.interval(result)})"
-        found.append(Change(compared.endpoint, compared.label, len(compared.pairs), middle, low, high, said))
+        found.append(Estimate(compared.label, "", len(compared.pairs), middle, low, high, said))
     return found
 
 

@@ -23,7 +23,7 @@ def to_batch(rows_or_frame: Any, table: Table) -> pa.RecordBatch:
 
     int and Decimal stay exact, dates become ISO text, booleans yes or no; None, NaN, NaT, NA and the empty text are
     empty; a column not given is empty. Raises IssueError with a place for each unknown column and each float or other
-    value that has no exact text. What the texts say is not checked: `check_rows` does that.
+    value that has no exact text. What the texts say is not checked.
     """
     given = _columns(rows_or_frame)
     issues = [

@@ -69,7 +69,7 @@ class Supplement:
                     self.found.add(place)
                     row |= {name: text for name, (text, _) in self.values[place].items()}
         beside = {name: strings(row.get(name) for row in rows) for name in self.names}
-        return replace(block, columns={**block.columns, **beside}, cells={**block.cells})
+        return replace(block, columns={**block.columns, **beside})
 
     def end(self, file: str) -> None:
         """IssueError with all that is wrong with it, once the file is read."""

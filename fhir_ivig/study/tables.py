@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -147,18 +147,6 @@ def cells_of(study: Study, name: str, column: str) -> set[str]:
                 cells = _ours(table, leaf, columns, len(numbers))[0][column]
                 found.update(cell for cell in settle(table.columns[column], cells, leaf)[0].to_pylist() if cell)
     return found
-
-
-def check_rows(
-    study: Study, name: str, batch: pa.RecordBatch, numbers: Sequence[int] | np.ndarray | None = None, file: str = ""
-) -> Rows:
-    """Rows that are in memory already (see `adapters.to_batch`), with the same checks as those of a file."""
-    table = study.dictionary[name]
-    places = np.arange(2, 2 + len(batch)) if numbers is None else np.asarray(numbers, dtype=np.int64)
-    given = {column: batch[column] for column in batch.schema.names}
-    columns, flaws = _ours(table, Source(name), given, len(batch))
-    blank = np.zeros(len(batch), dtype=bool)
-    return _checked(study, table, Source(name), columns, flaws, blank, places, file or name)[0]
 
 
 def study_rows(study: Study) -> pa.RecordBatch:

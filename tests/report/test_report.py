@@ -38,8 +38,7 @@ def test_sample_has_every_figure() -> None:
         ]
     )
     for figure in made.figures:
-        ElementTree.fromstring(figure.drawing)
-        assert figure.description
+        assert ElementTree.fromstring(figure.drawing).findtext("{http://www.w3.org/2000/svg}desc")
         assert figure.values.rows
         assert all(len(row) == len(figure.values.heads) for row in figure.values.rows)
 

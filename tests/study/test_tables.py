@@ -7,7 +7,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
@@ -15,7 +14,7 @@ from pyarrow import parquet
 from trial import MakeStudy
 
 from fhir_ivig.study.study import Study
-from fhir_ivig.study.tables import Rows, check_rows, read_table
+from fhir_ivig.study.tables import Rows, read_table
 
 CASES = [
     (name, case)
@@ -165,14 +164,3 @@ def test_damaged_parquet(make_study: MakeStudy, tmp_path: Path) -> None:
     _, _, [issue], _ = whole(make_study(tables={"courses": {"file": "c.parquet"}}), "courses")
     assert (issue.severity, issue.file) == ("fatal", "c.parquet")
     assert "damaged" in issue.text
-
-
-def test_rows_in_memory_are_checked_alike(make_study: MakeStudy) -> None:
-    batch = pa.RecordBatch.from_pydict({"subject": ["S01", "S02"], "course": ["1", None], "start": ["2003", "2003"]})
-    rows = check_rows(make_study(), "courses", batch, np.array([7, 9]), "here")
-    assert shown(rows) == ["S01|1|2003|||"]
-    assert [str(issue) for issue in rows.issues] == [
-        "error: here:9, column course: The cell is empty: every row needs it."
-    ]
-    assert rows.numbers.tolist() == [7]
-    assert rows.withheld == 1

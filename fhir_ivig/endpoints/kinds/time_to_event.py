@@ -73,7 +73,7 @@ def follow(
     population: Population,
     event: Mapping[str, Any],
     censored: Mapping[str, Any],
-    start: Mapping[str, Any] | None = None,
+    start: Mapping[str, Any] | None,
 ) -> Followed:
     """How long each subject was followed, and whether the event came; only Issues where an entry is faulty."""
     parts = {"event": event, "censored": censored} | ({"start": start} if start else {})

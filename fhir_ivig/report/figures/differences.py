@@ -42,7 +42,7 @@ def differences(panels: Sequence[Panel], note: str) -> Figure | None:
     ]
     heads = ("Endpoint", "Line", "Unit", "n", "Difference", "Low", "High")
     drawing = svg.picture("differences", TITLE, said(every), WIDTH, top - APART, pieces)
-    return Figure("differences", TITLE, said(every), drawing, Sheet(TITLE, heads, cells, numbers=(3, 4, 5, 6)), note)
+    return Figure("differences", TITLE, drawing, Sheet(TITLE, heads, cells, numbers=(3, 4, 5, 6)), note)
 
 
 def _panel(panel: Panel, top: float) -> tuple[list[str], float]:

@@ -96,7 +96,6 @@ def doses(course: Course) -> Figure | None:
     return Figure(
         name,
         f"{course.medication.capitalize()} over time",
-        said,
         svg.picture(name, label, said, WIDTH, bottom + 44, pieces),
         _sheet(course),
         " ".join(filter(None, note)),

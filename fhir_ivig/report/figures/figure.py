@@ -18,15 +18,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`name` is that of its files, `title` its heading, `description` what is said to who cannot see it.
+    """`name` is that of its files, `title` its heading.
 
-    `drawing` is a whole SVG; `values` are those that it was drawn from, all of them, even where the drawing thins
-    them out; `note` says what a reader must know, thinning included.
+    `drawing` is a whole SVG, which says to who cannot see it what it shows; `values` are those that it was drawn
+    from, all of them, even where the drawing thins them out; `note` says what a reader must know, thinning included.
     """
 
     name: str
     title: str
-    description: str
     drawing: str
     values: Sheet
     note: str = ""
@@ -44,11 +43,11 @@ def sample(every: Sequence[_T], most: int) -> list[_T]:
     return [every[place * len(every) // most] for place in range(most)]
 
 
-def thinned(shown: int, of: int, what: str = "subjects") -> str:
+def thinned(shown: int, of: int) -> str:
     """What a reader must be told where not all are drawn; empty where all are."""
     if shown >= of:
         return ""
-    return f"Drawn one by one: {shown:,} of {of:,} {what}, evenly spaced in the order of their numbers."
+    return f"Drawn one by one: {shown:,} of {of:,} subjects, evenly spaced in the order of their numbers."
 
 
 def source(row: Row) -> str:

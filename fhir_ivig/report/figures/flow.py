@@ -60,7 +60,6 @@ def flow(steps: Sequence[Step]) -> Figure | None:
     return Figure(
         "flow",
         "Flow of subjects",
-        said,
         svg.picture("flow", "Flow of subjects", said, WIDTH, height, [*back, *pieces]),
         _sheet(steps),
     )

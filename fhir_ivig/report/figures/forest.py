@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fhir_ivig.report.figures import svg
 from fhir_ivig.report.figures.axes import grid, under
 from fhir_ivig.report.figures.figure import Figure
-from fhir_ivig.report.figures.intervals import mark
+from fhir_ivig.report.figures.intervals import Estimate, mark
 from fhir_ivig.report.figures.scale import Scale
 from fhir_ivig.report.sheet import Sheet
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 680, 262, 530, 40, 34
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A standardised change with its interval, the better direction being positive, and what it was before that."""
-
-    endpoint: str
-    label: str
-    n: int
-    estimate: float
-    low: float
-    high: float
-    words: str
-
-
-def forest(changes: Sequence[Change], how: str) -> Figure | None:
-    """The figure, None of fewer than two changes; `how` says how they were standardised."""
+def forest(changes: Sequence[Estimate], how: str) -> Figure | None:
+    """The figure, None of fewer than two changes: `label` names them, `words` say what was measured, better is
+    positive. `how` says how they were standardised."""
     if len(changes) < 2:
         return None
     ends = [end for change in changes for end in (change.low, change.high, 0.0)]
@@ -51,13 +38,12 @@ def forest(changes: Sequence[Change], how: str) -> Figure | None:
     return Figure(
         "forest",
         "Standardised changes",
-        said,
         svg.picture("forest", "Standardised changes", said, WIDTH, bottom + 44, pieces),
         Sheet("Standardised changes", heads, rows, numbers=(1, 2, 3, 4)),
         how,
     )
 
 
-def _figures(change: Change) -> str:
+def _figures(change: Estimate) -> str:
     said = f"{change.estimate:.2f} ({change.low:.2f} to {change.high:.2f})"
     return said.replace("-", "\N{MINUS SIGN}")

@@ -52,7 +52,6 @@ def lines(series: Series) -> Figure | None:
     return Figure(
         named("lines", series.measure.name),
         f"{series.measure.label} over time",
-        _said(series),
         svg.picture(named("lines", series.measure.name), label, _said(series), WIDTH, HEIGHT, pieces),
         _sheet(series, every),
         _note(series, len(shown), log),

@@ -24,4 +24,4 @@ def percents(every: Sequence[Estimate]) -> Figure | None:
     cells = [(o.label, o.line, f"{o.n}", f"{o.estimate:.4f}", f"{o.low:.4f}", f"{o.high:.4f}") for o in every]
     heads = ("Endpoint", "Line", "n", "Percent", "Low", "High")
     drawing = svg.picture("percents", TITLE, said(every), WIDTH, bottom + 30, pieces)
-    return Figure("percents", TITLE, said(every), drawing, Sheet(TITLE, heads, cells, numbers=(2, 3, 4, 5)))
+    return Figure("percents", TITLE, drawing, Sheet(TITLE, heads, cells, numbers=(2, 3, 4, 5)))

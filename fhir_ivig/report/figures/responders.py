@@ -65,7 +65,6 @@ def responders(found: Response) -> Figure:
     return Figure(
         name,
         title,
-        said,
         svg.picture(name, title, said, WIDTH, bottom + 28, pieces),
         Sheet(title, ("Grade", "Subjects", "Counts as response"), rows, numbers=(1,)),
         f"{found.words}, n = {found.of:,}. Dark bars count as response.",

@@ -97,7 +97,6 @@ def slopes(found: Pairs) -> Figure | None:
     return Figure(
         name,
         f"{found.label}: {found.visits[0].name} to {found.visits[1].name}",
-        _said(found, means, unit),
         svg.picture(name, label, _said(found, means, unit), WIDTH, HEIGHT, pieces),
         _sheet(found),
         _note(found, len(shown)),

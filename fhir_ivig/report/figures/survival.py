@@ -101,8 +101,7 @@ def survival(found: Survival) -> Figure | None:
     return Figure(
         name,
         title,
-        f"{said} {found.test}".strip(),
-        svg.picture(name, title, said, WIDTH, height, [*pieces, label, *at_risk]),
+        svg.picture(name, title, f"{said} {found.test}".strip(), WIDTH, height, [*pieces, label, *at_risk]),
         _sheet(found),
         _note(found, said),
     )

@@ -107,18 +107,18 @@ def shortened(said: str, room: float, size: float = SIZE) -> str:
     return said[: max(1, int(room / (0.58 * size)) - 1)].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def wrapped(said: str, room: float, size: float = SIZE, lines: int = 3) -> list[str]:
+def wrapped(said: str, room: float, lines: int) -> list[str]:
     """A text in at most so many lines, the last shortened."""
     found = [""]
     for word in said.split():
         longer = f"{found[-1]} {word}".strip()
-        if width_of(longer, size) <= room or not found[-1]:
+        if width_of(longer) <= room or not found[-1]:
             found[-1] = longer
         else:
             found.append(word)
     if len(found) > lines:
         found[lines - 1 :] = [" ".join(found[lines - 1 :])]
-    return [shortened(part, room, size) for part in found]
+    return [shortened(part, room) for part in found]
 
 
 def _points(points: Iterable[Point]) -> str:

@@ -58,7 +58,6 @@ def swimmer(lanes: Sequence[Lane], left_out: int = 0) -> Figure | None:
     return Figure(
         "swimmer",
         "Courses and events",
-        said,
         svg.picture("swimmer", "Courses and events", said, WIDTH, bottom + 44, pieces),
         _sheet(lanes),
         " ".join(filter(None, note)),
