@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sample_study import write
 
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.export import bind, export
@@ -107,10 +108,7 @@ def test_no_row_vanishes_on_the_way_to_fhir(seed: int) -> None:
         folder = Path(name)
         (folder / "study.yaml").write_bytes((SAMPLE / "study.yaml").read_bytes())
         for table, rows in tables.items():
-            with (folder / f"{table}.csv").open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
+            write(folder / f"{table}.csv", rows, rows[0])
         done = export(Study.load(folder / "study.yaml"), folder / "fhir")
         lines = [line for file in folder.glob("fhir/[A-Z]*.ndjson") for line in file.read_text("utf-8").splitlines()]
         issues = [json.loads(line) for line in (folder / "fhir/issues.ndjson").read_text("utf-8").splitlines()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import stat
@@ -11,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from done import Done
+from sample_study import SAMPLE, copied, rows
 
 from fhir_ivig.sync.sandbox import sandbox
 
 Typed = Callable[..., Done]
-SAMPLE = Path(__file__).parents[2] / "sample_bundles/hara2003"
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +28,7 @@ def record(typed: Typed, exported: Path, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """The sample's tables, with a hostile text and a value in them that the record does not have."""
-    folder = tmp_path / "study"
-    folder.mkdir()
-    for file in [*SAMPLE.glob("*.csv"), SAMPLE / "study.yaml"]:
-        shutil.copy(file, folder)
+    folder = copied(tmp_path / "study")
     change(folder / "assessments.csv", ",2410,U/L", ",241.0,U/L")
     change(folder / "infusions.csv", "G8041", "=1+1")
     return folder
@@ -42,11 +38,6 @@ def change(file: Path, old: str, new: str) -> None:
     text = file.read_text("utf-8")
     assert old in text
     file.write_text(text.replace(old, new, 1), "utf-8")
-
-
-def rows(file: Path) -> list[dict[str, str]]:
-    with file.open(encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened))
 
 
 def test_equal(typed: Typed, record: Path, exported: Path) -> None:
@@ -110,27 +101,33 @@ def test_no_query_names_a_person(typed: Typed, study: Path, record: Path, tmp_pa
         assert private not in text
 
 
-def test_an_incomplete_record_is_refused(typed: Typed, record: Path, tmp_path: Path) -> None:
-    cut = shutil.copytree(record, tmp_path / "cut")
-    said = json.loads((cut / "manifest.json").read_text("utf-8"))
-    (cut / "manifest.json").write_text(json.dumps({**said, "complete": False}), "utf-8")
-    done = typed("diff", SAMPLE, "--against", cut)
-    assert done.code == 3
-    assert "not known to be complete" in done.stderr
-    done = typed("diff", SAMPLE, "--against", cut, "--incomplete")
-    assert done.code == 0
-    assert "what is only in the study may be there after all" in done.stderr
+def called_incomplete(record: Path) -> None:
+    change(record / "manifest.json", '"complete": true', '"complete": false')
 
 
-def test_a_record_with_unreadable_fhir_is_refused(typed: Typed, exported: Path, tmp_path: Path) -> None:
-    fhir = shutil.copytree(exported, tmp_path / "fhir")
-    with (fhir / "Observation.ndjson").open("a", encoding="utf-8") as file:
+def with_a_broken_line(record: Path) -> None:
+    (record / "manifest.json").unlink()
+    with (record / "fhir/Observation.ndjson").open("a", encoding="utf-8") as file:
         file.write("{not json\n")
-    done = typed("diff", SAMPLE, "--against", fhir)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "against", "said", "code"),
+    [
+        (called_incomplete, "", "not known to be complete", 0),
+        (with_a_broken_line, "fhir", "Not all of the record could be read", 1),
+    ],
+)
+def test_a_record_that_may_lack_something_is_refused(
+    typed: Typed, record: Path, tmp_path: Path, spoil: Callable[[Path], None], against: str, said: str, code: int
+) -> None:
+    spoilt = shutil.copytree(record, tmp_path / "spoilt")
+    spoil(spoilt)
+    done = typed("diff", SAMPLE, "--against", spoilt / against)
     assert done.code == 3
-    assert "Not all of the record could be read" in done.stderr
-    done = typed("diff", SAMPLE, "--against", fhir, "--incomplete")
-    assert done.code == 1
+    assert said in done.stderr
+    done = typed("diff", SAMPLE, "--against", spoilt / against, "--incomplete")
+    assert done.code == code
     assert "what is only in the study may be there after all" in done.stderr
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from done import Done
+from sample_study import copied, edit
 
 from fhir_ivig.cli.tabulate import FORMATS
 from fhir_ivig.datasets.output import KINDS
@@ -57,15 +56,9 @@ def test_shapes_of_statisticians(typed: Typed, sample: Path, exported: Path, tmp
     assert typed(*words, "--out", tmp_path / "own", exported, "--as", "source").code == 2
 
 
-def test_a_cell_that_does_not_fit_is_named(typed: Typed, sample: Path, tmp_path: Path) -> None:
-    study = shutil.copytree(sample, tmp_path / "study")
-    with (study / "adverse_events.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    rows[0]["term"] = "筋痛"
-    with (study / "adverse_events.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def test_a_cell_that_does_not_fit_is_named(typed: Typed, tmp_path: Path) -> None:
+    study = copied(tmp_path / "study")
+    edit(study / "adverse_events.csv", lambda rows: [{**rows[0], "term": "筋痛"}, *rows[1:]])
     done = typed("tabulate", "--study", study, "--out", tmp_path / "out", "--format", "xpt")
     assert done.code == 1
     assert "adverse_events.xpt:2, column term" in done.stderr

@@ -1,4 +1,4 @@
-"""What the tests of this folder share: a study under a base of its own, its tables, and what a server holds of it.
+"""What the tests of this folder share: a study's tables, what is to be sent of it, and what a server holds of it.
 
 The server is asked with plain requests and the bodies are read with plain json, so that nothing of the package under
 test judges itself.
@@ -6,61 +6,28 @@ test judges itself.
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from shutil import copytree
 from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import uuid4
 
 import requests
+from sample_study import Row, rows
 
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.export import export
 from fhir_ivig.sync.push_study import PushedStudy
 
-ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT / "sample_bundles/hara2003"
 COUNTED = ("created", "updated", "unchanged", "failed", "conflicts", "withdrawn", "left", "withheld")
 ASKED = 50  # ids a search
 
-Row = dict[str, str]
 Resource = dict[str, Any]
-
-
-def own_study(folder: Path, base: str | None = None, subjects: Collection[str] = ()) -> Study:
-    """The sample study in `folder` under a base of its own, so that no server holds anything of it; only these
-    `subjects` of it, if any are named."""
-    copytree(SAMPLE, folder, ignore=lambda *_: ["R4", "R5", ".fhir-ivig"])
-    text = (folder / "study.yaml").read_text("utf-8")
-    line = next(line for line in text.splitlines() if line.startswith("base:"))
-    own = base or f"https://example.org/studies/{uuid4()}"
-    (folder / "study.yaml").write_text(text.replace(line, f"base: {own}"), "utf-8")
-    for path in folder.glob("*.csv") if subjects else ():
-        edit(path, lambda rows: [row for row in rows if row["subject"] in subjects])
-    return Study.load(folder / "study.yaml")
-
-
-def edit(path: Path, change: Callable[[list[Row]], list[Row]]) -> None:
-    """Change a table's rows."""
-    rows = table(path)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(change(rows))
-
-
-def table(path: Path) -> list[Row]:
-    """A table's rows."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def tables(folder: Path) -> dict[str, list[Row]]:
     """The rows of every table in a folder, in the order of their text."""
-    return {path.name: sorted(table(path), key=lambda row: list(row.values())) for path in folder.glob("*.csv")}
+    return {path.name: sorted(rows(path), key=lambda row: list(row.values())) for path in folder.glob("*.csv")}
 
 
 def counts(pushed: PushedStudy, *names: str) -> dict[str, int]:

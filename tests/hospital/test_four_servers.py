@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sent_study import Plain, Row, content, counts, edit, own_study, planned, tables
+from sample_study import Row, edit, own_study
+from sent_study import Plain, content, counts, planned, tables
 
 from fhir_ivig.fhir.server import server_settings
 from fhir_ivig.study.study import Study

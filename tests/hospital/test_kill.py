@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import pytest
 from killing import ended, forked, killed, push_at
-from sent_study import Plain, Resource, Row, content, counts, edit, own_study, planned
+from sample_study import Row, edit, own_study
+from sent_study import Plain, Resource, content, counts, planned
 
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.issue import IssueError

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from killing import counting, ended, forked
-from sent_study import own_study, tables
+from sample_study import own_study
+from sent_study import tables
 
 from fhir_ivig.fhir.transport import Transport
 from fhir_ivig.issue import IssueError

@@ -15,7 +15,8 @@ import pytest
 from faults.fault import Fault
 from faults.proxy import FaultProxy, When
 from killing import killed
-from sent_study import Plain, Resource, Row, content, counts, edit, own_study, planned, tables
+from sample_study import Row, edit, own_study
+from sent_study import Plain, Resource, content, counts, planned, tables
 
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.study import Study

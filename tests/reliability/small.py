@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import requests
+from sample_study import SAMPLE, Row, edit
 
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.export import export
 
-SAMPLE = Path(__file__).parents[2] / "sample_bundles/hara2003"
 BASE = "https://example.org/reliability"  # identifiers of these studies, and of no other, begin so
 TABLES = ("subjects", "courses", "infusions", "assessments")
 SUBJECTS = ("HARA-02", "HARA-06")
-Row = dict[str, str]
 
 
 def small_study(folder: Path, base: str = BASE) -> Path:
@@ -31,24 +29,12 @@ def small_study(folder: Path, base: str = BASE) -> Path:
     file.write_text(text.replace("https://example.org/studies/hara2003", f"{base}/{uuid4()}"), "utf-8")
     for table in TABLES:
         (folder / f"{table}.csv").write_bytes((SAMPLE / f"{table}.csv").read_bytes())
-        edit(folder, table, lambda rows: [row for row in rows if _kept(row)])
+        edit(folder / f"{table}.csv", lambda rows: [row for row in rows if _kept(row)])
     return file
 
 
 def _kept(row: Row) -> bool:
     return row["subject"] in SUBJECTS and row.get("measure", "CK") in ("CK", "MMT") and row.get("day", "1") < "3"
-
-
-def edit(folder: Path, table: str, change: Callable[[list[Row]], list[Row]]) -> None:
-    """Replace a table's rows."""
-    path = folder / f"{table}.csv"
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows, names = list(reader), list(reader.fieldnames or [])
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(change(rows))
 
 
 def change_some(folder: Path, number: int) -> None:
@@ -59,8 +45,8 @@ def change_some(folder: Path, number: int) -> None:
             row["value"] = f"{1000 * number + place + 1}"
         return rows
 
-    edit(folder, "assessments", values)
-    edit(folder, "infusions", lambda rows: [{**rows[0], "lot": f"L{number}"}, *rows[1:]])
+    edit(folder / "assessments.csv", values)
+    edit(folder / "infusions.csv", lambda rows: [{**rows[0], "lot": f"L{number}"}, *rows[1:]])
 
 
 def planned(study: Study, folder: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from uuid import uuid4
 import pytest
 from faults.fault import Fault, Kind
 from faults.proxy import When
+from sample_study import Row, edit
 
 from fhir_ivig.fhir.server import connect, server_settings
 from fhir_ivig.issue import IssueError
@@ -26,7 +27,7 @@ from fhir_ivig.sync.bulk import Bulk
 from fhir_ivig.sync.pull_study import pull_study
 from fhir_ivig.sync.push_study import plan_study, push_study, status_of
 from reliability.runs import HealingProxy, SmallPages
-from reliability.small import Row, change_some, edit, small_study
+from reliability.small import change_some, small_study
 
 TOKEN = "t0ken-canary-5f3a9"
 MRNS = ("88261-mrn-canary", "88262-mrn-canary")
@@ -59,10 +60,9 @@ def file(tmp_path: Path) -> Path:
         return [{**row, "subject": row["subject"].replace("HARA-02", SUBJECT)} for row in rows]
 
     for table in ("subjects", "courses", "infusions", "assessments"):
-        edit(made.parent, table, renamed)
+        edit(made.parent / f"{table}.csv", renamed)
     edit(
-        made.parent,
-        "subjects",
+        made.parent / "subjects.csv",
         lambda rows: [{**row, "mrn": mrn, "birth_date": BORN} for row, mrn in zip(rows, MRNS, strict=True)],
     )
     set_last_ck(made.parent, VALUE)
@@ -74,7 +74,7 @@ def set_last_ck(folder: Path, value: str) -> None:
         [row for row in rows if row["measure"] == "CK"][-1]["value"] = value
         return rows
 
-    edit(folder, "assessments", changed)
+    edit(folder / "assessments.csv", changed)
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_the_journal_and_a_plan(file: Path, at: Callable[[str], str], server: st
         assert push_study(Study.load(file), target).complete
         proxy.inject(Fault("cut_committed"), When("POST", r"/fhir/?$", times=None))
         set_last_ck(file.parent, "7392")
-        edit(file.parent, "subjects", lambda rows: [{**rows[0], "mrn": "88263-new"}, *rows[1:]])
+        edit(file.parent / "subjects.csv", lambda rows: [{**rows[0], "mrn": "88263-new"}, *rows[1:]])
         study = Study.load(file)
         plan = json.dumps(plan_study(study, target).as_dict(), ensure_ascii=False)
         tried(lambda: push_study(study, target))

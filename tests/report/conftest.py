@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from many import SAMPLE
+from sample_study import copied
 
 from fhir_ivig.report.page import Report
 from fhir_ivig.reporting import make_report
@@ -18,11 +19,7 @@ from fhir_ivig.reporting import make_report
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """A copy of the sample's tables and study.yaml, to be changed."""
-    folder = tmp_path / "study"
-    folder.mkdir()
-    for file in [*SAMPLE.glob("*.csv"), SAMPLE / "study.yaml"]:
-        shutil.copy(file, folder)
-    return folder
+    return copied(tmp_path / "study")
 
 
 @pytest.fixture(scope="session")

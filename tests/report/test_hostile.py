@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from sample_study import edit
 
 from fhir_ivig.report.figures import svg
 from fhir_ivig.report.page import Report
@@ -29,12 +30,7 @@ FREE = {  # the text columns of each table; all others are codes, which the stud
 
 def poison(file: Path, columns: tuple[str, ...]) -> None:
     """Write something evil behind every filled cell of these columns."""
-    rows = list(csv.DictReader(io.StringIO(file.read_text("utf-8"))))
-    out = io.StringIO()
-    writer = csv.DictWriter(out, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: v + EVIL if k in columns and v else v for k, v in row.items()} for row in rows)
-    file.write_text(out.getvalue(), "utf-8")
+    edit(file, lambda rows: [{k: v + EVIL if k in columns and v else v for k, v in row.items()} for row in rows])
 
 
 def hostile(value: Any) -> Any:

@@ -11,6 +11,7 @@ from fhir_ivig.report.page import Report
 
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+EVIL = "</style></script></title>--><img src=x onerror=alert(1)>\"'&{{7*7}}"  # put into texts, it must stay a text
 # axe-core's rules for what the report promises; all others are run too.
 RULES = ("color-contrast", "landmark-one-main", "region", "svg-img-alt", "th-has-data-cells", "scope-attr-valid")
 

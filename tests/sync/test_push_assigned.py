@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 import yaml
 from faults.fault import Fault
 from faults.proxy import FaultProxy, When
+from sample_study import copied
 
 from fhir_ivig.fhir.bundle import Post, batch, read_answers
 from fhir_ivig.fhir.client import Client
@@ -20,7 +20,6 @@ from fhir_ivig.sync.identified import identities, identity
 from fhir_ivig.sync.journal import Entry, Journal, journal_path
 from fhir_ivig.sync.push_study import PushedStudy, push_study
 
-ROOT = Path(__file__).parents[2]
 LINKED, OWN = (
     {"Patient/p": "Patient/hospital"},
     {"Observation/o": "Observation/17", "Patient/p": "Patient/3", "A/1": None},
@@ -101,7 +100,7 @@ def test_the_identifier_that_an_id_was_made_from() -> None:
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    folder = copytree(ROOT / "sample_bundles/hara2003", tmp_path / "study")
+    folder = copied(tmp_path / "study")
     text = yaml.safe_load((folder / "study.yaml").read_text("utf-8"))
     text["base"] = f"https://example.org/{uuid.uuid4()}"
     text["tables"] = {"subjects": {}, "courses": {}, "infusions": {}}

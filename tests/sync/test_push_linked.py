@@ -8,11 +8,11 @@ import sqlite3
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from shutil import copytree
 from typing import Any
 
 import pytest
 import yaml
+from sample_study import Row, copied, edit, rows
 
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.transport import FHIR_JSON
@@ -23,10 +23,8 @@ from fhir_ivig.sync.planned import read_planned
 from fhir_ivig.sync.pull_study import pull_study
 from fhir_ivig.sync.push_study import PushedStudy, plan_study, push_study
 
-ROOT = Path(__file__).parents[2]
 CASES = yaml.safe_load(Path(__file__).with_name("linked.yaml").read_text("utf-8"))
 SUBJECTS, WHO = ("HARA-06", "HARA-07"), {"HARA-06": "a", "HARA-07": "b"}
-Row = dict[str, str]
 
 
 class Ward:
@@ -34,7 +32,7 @@ class Ward:
 
     def __init__(self, server: str, folder: Path) -> None:
         self.server, self.client, self.name = server, Client(server), uuid.uuid4().hex[:12]
-        self.folder = copytree(ROOT / "sample_bundles/hara2003", folder)
+        self.folder = copied(folder)
         self.system = f"https://hospital.example.org/{self.name}"
         text = yaml.safe_load((folder / "study.yaml").read_text("utf-8"))
         text |= {"base": f"https://example.org/{self.name}", "parameters": {"mrn_system": self.system}}
@@ -45,15 +43,10 @@ class Ward:
         self.study, self.target = Study.load(folder / "study.yaml"), server
 
     def rows(self, table: str) -> list[Row]:
-        with (self.folder / f"{table}.csv").open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        return rows(self.folder / f"{table}.csv")
 
     def edit(self, table: str, change: Callable[[list[Row]], list[Row]]) -> None:
-        rows = self.rows(table)
-        with (self.folder / f"{table}.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(change(rows))
+        edit(self.folder / f"{table}.csv", change)
 
     def set(self, table: str, subject: str, **cells: str) -> None:
         self.edit(table, lambda rows: [{**row, **cells} if row["subject"] == subject else row for row in rows])

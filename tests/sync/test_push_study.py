@@ -14,10 +14,11 @@ from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
-from uuid import uuid4
 
 import pytest
+import sample_study
 from fhir.resources.R4B.provenance import Provenance
+from sample_study import Row, own_study
 
 from fhir_ivig.fhir.bundle import Put, batch
 from fhir_ivig.fhir.client import Client
@@ -28,22 +29,16 @@ from fhir_ivig.sync.journal import Entry, Journal, journal_path
 from fhir_ivig.sync.planned import Change, read_planned, shown
 from fhir_ivig.sync.push_study import PushedStudy, plan_study, push_study, status_of
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The sample study under a base of its own, so that a server holds nothing of it."""
-    copied = copytree(ROOT / "sample_bundles/hara2003", tmp_path / "study")
-    text = (copied / "study.yaml").read_text("utf-8")
-    line = next(line for line in text.splitlines() if line.startswith("base:"))
-    (copied / "study.yaml").write_text(text.replace(line, f"base: https://example.org/studies/{uuid4()}"), "utf-8")
-    return copied
+    return own_study(tmp_path / "study").folder
 
 
 @pytest.fixture
 def study(folder: Path) -> Study:
-    return Study.load(folder / "study.yaml")
+    return Study.load(folder)
 
 
 def counts(pushed: PushedStudy) -> tuple[int, ...]:
@@ -54,25 +49,22 @@ def counts(pushed: PushedStudy) -> tuple[int, ...]:
     )
 
 
-def edit(folder: Path, table: str, change: Callable[[list[dict[str, str]]], None]) -> None:
+def edit(folder: Path, table: str, change: Callable[[list[Row]], None]) -> None:
     """Change a table's rows."""
-    path = folder / f"{table}.csv"
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows, names = list(reader), list(reader.fieldnames or [])
-    change(rows)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+
+    def changed(rows: list[Row]) -> list[Row]:
+        change(rows)
+        return rows
+
+    sample_study.edit(folder / f"{table}.csv", changed)
 
 
-def ck(rows: list[dict[str, str]]) -> Iterator[dict[str, str]]:
+def ck(rows: list[Row]) -> Iterator[Row]:
     return (row for row in rows if row["measure"] == "CK" and row["value"])
 
 
-def set_ck(value: str, place: int = 0) -> Callable[[list[dict[str, str]]], None]:
-    def change(rows: list[dict[str, str]]) -> None:
+def set_ck(value: str, place: int = 0) -> Callable[[list[Row]], None]:
+    def change(rows: list[Row]) -> None:
         list(ck(rows))[place]["value"] = value
 
     return change
@@ -96,7 +88,7 @@ def test_three_edits_are_three_updates_and_a_lost_row_is_marked(folder: Path, st
     assert counts(push_study(study, server)) == (559, 0, 0, 0, 0, 0, 0)
     assert counts(push_study(study, server)) == (0, 0, 559, 0, 0, 0, 0)
 
-    def three(rows: list[dict[str, str]]) -> None:
+    def three(rows: list[Row]) -> None:
         for place, row in enumerate(list(ck(rows))[:3]):
             row["value"] = f"{71 + place}.5"
 
@@ -458,7 +450,7 @@ def test_the_journal_forgets_nothing(tmp_path: Path) -> None:
 
 
 def test_rows_that_were_not_taken(folder: Path, study: Study, tmp_path: Path) -> None:
-    def wrong(rows: list[dict[str, str]]) -> None:
+    def wrong(rows: list[Row]) -> None:
         for row in rows[:1200]:
             row["value"] = "not, a number" if row["measure"] != "MMT" else row["value"]
 
