@@ -23,12 +23,13 @@ HEAVY = ("pandas", "pyarrow", "numpy", "scipy", "pydantic", "fhir", "requests", 
 HEAVY += ("ucumvert", "jinja2")
 
 # Room -> the rooms that it may import from, besides itself.
-CORE = {"issue", "yamltext", "shape", "pages"}
+CORE = {"issue", "yamltext", "shape", "pages", "spreadsheet"}
 ALL = CORE | {"mapping", "study", "fhir", "sync", "endpoints", "report", "datasets", "verification"}
 ALL |= {"library", "reporting", "answers", "demo", "deidentify", "redcap"}
 MAY_IMPORT = {
     "issue": set(),
     "pages": set(),
+    "spreadsheet": set(),
     "yamltext": {"issue"},
     "shape": {"issue", "yamltext"},
     "mapping": CORE,

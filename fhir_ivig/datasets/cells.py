@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from fhir_ivig.datasets.dataset import Dataset, Variable
 from fhir_ivig.issue import Code, Issue, Severity
+from fhir_ivig.spreadsheet import FORMULA
 from fhir_ivig.study.texts import rows_where
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"  # one that every program shows as it stands here
-# Texts that a spreadsheet takes for a formula when it reads or edits them (OWASP, CSV injection); numbers are none.
-FORMULA = r"[=+\-@\t\r]"
 
 
 def at(file: str, place: int, name: str, severity: Severity, code: Code, text: str) -> Issue:
@@ -24,7 +23,7 @@ def at(file: str, place: int, name: str, severity: Severity, code: Code, text: s
 
 
 def like_formulas(dataset: Dataset, variable: Variable) -> list[int]:
-    """The places of texts that would run as formulas."""
+    """The places of texts that a spreadsheet would run as formulas when it reads or edits them; numbers are none."""
     import pyarrow.compute as pc
 
     cells = dataset.table.column(variable.name)

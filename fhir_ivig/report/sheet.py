@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# What makes a spreadsheet compute a cell instead of showing it (OWASP, CSV Injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+from fhir_ivig.spreadsheet import harmless
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +25,6 @@ def to_csv(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _cell(cell: str) -> str:
-    harmless = f"'{cell}" if cell.startswith(_FORMULA) and not _is_number(cell) else cell
-    quoted = harmless.replace('"', '""')
-    return f'"{quoted}"' if any(letter in harmless for letter in ',"\r\n') else harmless
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return cell.isascii() and not any(sign in cell for sign in " _\t\r\n")
+    shown = harmless(cell)
+    quoted = shown.replace('"', '""')
+    return f'"{quoted}"' if any(letter in shown for letter in ',"\r\n') else shown

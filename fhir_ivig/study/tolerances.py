@@ -11,6 +11,7 @@ from fhir_ivig.yamltext import Node
 
 KEYS = ("tolerance", "tolerance_percent", "tolerance_days")
 _NUMBER = r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?"
+_PERCENT = r"100|[1-9]?[0-9](\.[0-9]{1,12})?"
 _DAYS = r"0|[1-9][0-9]{0,3}"
 
 
@@ -33,13 +34,14 @@ def read_tolerance(given: Mapping[str, Node], where: str, shape: Shape) -> Toler
         text = f"{where}: keep one of `tolerance` and `tolerance_percent`."
         shape.refuse(given["tolerance_percent"], text, "conflict")
 
-    def number(key: str) -> Decimal | None:
+    def number(key: str, pattern: str, what: str) -> Decimal | None:
         if key not in given:
             return None
-        return Decimal(shape.match(given[key], f"{where}.{key}", _NUMBER, "a number that is not below 0") or 0)
+        return Decimal(shape.match(given[key], f"{where}.{key}", pattern, what) or 0)
 
     days = _days(given["tolerance_days"], f"{where}.tolerance_days", shape) if "tolerance_days" in given else None
-    return Tolerance(number("tolerance"), number("tolerance_percent"), days)
+    value = number("tolerance", _NUMBER, "a number such as 0.5, in the measure's unit and not below 0")
+    return Tolerance(value, number("tolerance_percent", _PERCENT, "a number from 0 to 100, without %"), days)
 
 
 def read_tolerance_days(node: Node, tables: Collection[str], shape: Shape) -> dict[str, int]:
@@ -53,4 +55,4 @@ def read_tolerance_days(node: Node, tables: Collection[str], shape: Shape) -> di
 
 
 def _days(node: Node, name: str, shape: Shape) -> int:
-    return int(shape.match(node, name, _DAYS, "a number of days") or 0)
+    return int(shape.match(node, name, _DAYS, "a number of whole days from 0 to 9999") or 0)

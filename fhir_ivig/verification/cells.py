@@ -165,7 +165,7 @@ class Holding:
             return compare_dates(one, other, self.rules.tolerance_days(self.table.name, measure))
         if units and (column.type == "decimal" or (number(one) is not None and number(other) is not None)):
             return compare_quantities(one, units[0], other, units[1], scale)
-        if column.type in ("decimal", "integer"):
+        if column.type in ("decimal", "integer") or (column.unit and None not in (number(one), number(other))):
             return compare_numbers(one, other, scale)
         return compare_codes(one, other) if column.type == "codes" else compare_texts(one, other)
 

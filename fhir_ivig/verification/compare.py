@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from fhir_ivig.issue import Issue
+from fhir_ivig.issue import Issue, many
 from fhir_ivig.study.study import Study
 from fhir_ivig.study.visits import first_days
 from fhir_ivig.verification.carried import Carried
 from fhir_ivig.verification.cells import Holding, Rules, compared, flags
 from fhir_ivig.verification.difference import Verification, agreements
 from fhir_ivig.verification.matching import EMPTY, Pairing, joined, misfiled, pair, texts
-from fhir_ivig.verification.nearness import near
+from fhir_ivig.verification.nearness import near, say_windows
 from fhir_ivig.verification.side import Side, read_side
 from fhir_ivig.verification.telling import Matched, Telling
 from fhir_ivig.verification.verdict import DIFFERENT, NOTHING, ONLY_RECORD, ONLY_STUDY, UNCERTAIN
@@ -42,8 +42,11 @@ def compare(
             found.left_out.append(f"{name} (no mapping carries it)")
             continue
         if name not in record.tables:
-            text = f"The record has no table {name}: it was not compared."
-            found.issues.append(Issue("error", "not-found", text, f"record: {record.folder.name}"))
+            text = (
+                f"It has no table {name}, which was not compared: pull it again, or take the table out of study.yaml."
+            )
+            found.issues.append(Issue("error", "not-found", text, "record"))
+            found.left_out.append(f"{name} (not in the record)")
             continue
         right, more = read_side(record, name, passing)
         found.issues += [_theirs(issue) for issue in more]
@@ -51,6 +54,8 @@ def compare(
         if left.whole and right.whole:
             sides[name] = left, right
             found.left_out += _not_shared(left, right, carried)
+        else:
+            found.left_out.append(f"{name} (the {'study' if not left.whole else 'record'}'s cannot be read)")
     _find(found, study, sides, rules, carried)
     return found
 
@@ -121,7 +126,7 @@ def _not_carried(matched: Matched, carried: Carried | None) -> list[str]:
     matched.only_left = [row for row in matched.only_left if row not in lost]
     name = matched.left.table.name
     counts = Counter(lost.values())
-    return [f"{name}, {said} (no mapping carries it: {count} rows)" for said, count in sorted(counts.items())]
+    return [f"{name}, {said} (no mapping carries it: {many(count, 'row')})" for said, count in sorted(counts.items())]
 
 
 def _subjects(sides: Iterator[Side]) -> set[str]:
@@ -153,6 +158,7 @@ def _match(left: Side, right: Side, rules: Rules, study: Study, firsts: Mapping[
     ri = np.concatenate([ri[keep], np.array([b for _, b in close], np.int64)])
     if close or moves:
         held = Holding(left, right, li, ri, rules).hold()
+    say_windows(held, left, right, zip(li.tolist(), ri.tolist(), strict=True), study.visits, firsts)
     return Matched(
         left,
         right,
@@ -232,5 +238,5 @@ def _count(counts: Counter[tuple[str, str, str, int]], matched: Matched, telling
         places = np.array(rows, np.int64)
         for column in compared(left, right) if rows else ():
             filled = flags(side.cells[column.name].take(pa.array(places)).is_valid())
-            for code, many in Counter(codes[places][filled].tolist()).items():
-                counts[(name, *groups[code], became)] += many
+            for code, found in Counter(codes[places][filled].tolist()).items():
+                counts[(name, *groups[code], became)] += found

@@ -141,10 +141,13 @@ def _alone(one: pa.Array, other: pa.Array, ours: list[int], theirs: list[int]) -
 
 
 def _telling(side: Side, row: int, names: Sequence[str]) -> bool:
-    """Whether a row says something that hardly two subjects share: an exact date, or what names a person."""
+    """Whether a row says something that hardly two subjects share: an exact date, or a number that names a person.
+    The words of an event, or a year of birth, are those of many."""
     for name in names:
         column, cell = side.table.columns[name], side.cells[name][row].as_py()
-        if cell and (column.private or (column.type in ("date", "dateTime") and len(cell) >= 10)):
+        if cell and (
+            len(cell) >= 10 if column.type in ("date", "dateTime") else column.private and column.type == "code"
+        ):
             return True
     return False
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from fhir_ivig.study.study import Visit
-from fhir_ivig.verification.cells import Rules
-from fhir_ivig.verification.dates import when
+from fhir_ivig.verification.cells import Held, Rules
+from fhir_ivig.verification.dates import When, when
 from fhir_ivig.verification.side import Side
+from fhir_ivig.verification.verdict import DIFFERENT
 
 # Table -> its time, and what must be equal besides the subject.
 TIMES: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -49,6 +50,38 @@ def near(
                 if gap <= allowed or (start and _one_window(windows, start.first, day, other)):
                     gaps.append((gap, a, b))
     return list(_nearest(gaps))
+
+
+def say_windows(
+    held: Held,
+    left: Side,
+    right: Side,
+    pairs: Iterable[tuple[int, int]],
+    visits: Mapping[str, Visit],
+    firsts: Mapping[str, str],
+) -> None:
+    """Say of the dates of assessments that differ which are outside of the window of the visit: one is wrong there,
+    or the visit. The rows of the `pairs` that were `held` are of one visit, unless that is uncertain."""
+    if left.table.name != "assessments":
+        return
+    places = list(pairs)
+    for place, found in held.verdicts.get("date", {}).items():
+        a, b = places[place]
+        visit, start = visits.get(left.cell(a, "visit") or ""), when(firsts.get(left.cell(a, "subject") or "", ""))
+        if not (visit and visit.window and visit.visit == right.cell(b, "visit") and found.status == DIFFERENT):
+            continue
+        if not start or start.first != start.last:
+            continue
+        days = {"The study's is": left.cell(a, "date"), "The record's is": right.cell(b, "date")}
+        outside = [name for name, day in days.items() if not _meets(visit.window, start.first, when(day or ""))]
+        if outside:
+            who = outside[0] if len(outside) == 1 else "Both are"
+            why = f"{found.why} {who} outside of the window of {visit.visit}."
+            held.verdicts["date"][place] = found._replace(why=why.strip())
+
+
+def _meets(window: tuple[int, int], start: date, day: When | None) -> bool:
+    return day is None or ((day.last - start).days >= window[0] and (day.first - start).days <= window[1])
 
 
 def _groups(

@@ -54,6 +54,9 @@ def record_of(
     """
     folder = _tables(study, against)
     if folder is not None:
+        if bool(read_manifest(folder).get("deidentified")) != bool(read_manifest(study.folder).get("deidentified")):
+            text = "One of the study and the record is de-identified: none of its subjects and dates is in the other."
+            raise IssueError(Issue("fatal", "conflict", f"{text} Take both as they were.", str(folder)))
         whole = not (folder / MARKER).exists() or read_manifest(folder).get("complete") is True
         if not whole and not incomplete:
             text = "This record is not known to be complete: see its issues.ndjson, pull again, or say --incomplete."

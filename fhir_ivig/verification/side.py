@@ -23,6 +23,8 @@ from fhir_ivig.study.texts import strings
 from fhir_ivig.study.visits import assign_visits, first_days
 from fhir_ivig.study.writing import read_written
 
+LISTED = 3  # rows that cannot be read, in a text
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -39,7 +41,8 @@ class Side:
 
     cells: all columns of the dictionary, all strings, null = empty. collected: the columns that its files have.
     blocks: of each row, which of `origins` it is from: a file, and where our columns stand in it by another name.
-    flaws: what is wrong with a cell, by position and column. whole: whether all files were read to their ends.
+    flaws: what is wrong with a cell, by position and column. lost: places of rows that cannot be read. whole: whether
+    all files were read to their ends.
     passing: the files are temporary.
     """
 
@@ -51,6 +54,7 @@ class Side:
     collected: frozenset[str]
     resources: pa.Array | None = None
     flaws: dict[tuple[int, str], str] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
     whole: bool = True
     passing: bool = False
 
@@ -59,6 +63,11 @@ class Side:
         behind = self.resources[position].as_py() if self.resources is not None else None
         row = None if self.passing else int(self.numbers[position])
         return Place(self.origins[self.blocks[position]][0], row, behind)
+
+    def unread(self) -> str:
+        """What may be on this side after all, where rows of it cannot be read."""
+        shown = ", ".join(self.lost[:LISTED]) + ", ..." * (len(self.lost) > LISTED)
+        return f"It may be a row that cannot be read: {shown}." if self.lost else ""
 
     def theirs(self, position: int, column: str) -> str:
         """What the file calls a column of ours: its name, or `labs!C` in a workbook."""
@@ -100,6 +109,9 @@ def read_side(study: Study, name: str, passing: bool = False) -> tuple[Side, lis
     origins = [(block.file, block.cells) for block in filled]
     side = Side(table, cells, numbers, places, origins, _collected(study, name, cells), passing=passing)
     side.flaws = _flaws(side, issues)
+    side.lost = [
+        f"{one.file}:{one.row}" for one in issues if one.severity == "error" and (one.row or 1) > 1 and not one.column
+    ]
     side.whole = not any(issue.severity in ("fatal", "error") and (issue.row or 1) == 1 for issue in issues)
     try:
         side.resources = _resources(study.folder, name, numbers)

@@ -16,6 +16,7 @@ from fhir_ivig.verification.cells import Held, flags
 from fhir_ivig.verification.difference import Difference
 from fhir_ivig.verification.matching import BETWEEN, Move
 from fhir_ivig.verification.side import Side
+from fhir_ivig.verification.values import number
 from fhir_ivig.verification.verdict import DIFFERENT, ONLY_RECORD, ONLY_STUDY, OUTCOMES
 
 _MOVED = {"subject": "other subject", "visit": "other visit"}
@@ -114,8 +115,8 @@ class Telling:
     def row(self, matched: Matched, here: bool, row: int) -> Difference:
         """A row that is on one side only."""
         side, other = (matched.left, matched.right) if here else (matched.right, matched.left)
-        kind = "missing day" if side.table.key[-1] == "day" and _has_course(side, row, other) else "row"
-        return self.alone(matched, here, row, kind=kind)
+        in_course = side.table.key[-2:] == ("course", "day") and _has_course(side, row, other)
+        return self.alone(matched, here, row, kind="missing day" if in_course else "row", why=other.unread())
 
     def lost(
         self, tables: Mapping[str, Matched], here: bool, subject: str, rows: Sequence[tuple[str, int]]
@@ -123,7 +124,8 @@ class Telling:
         """A subject of whom there is nothing on one side."""
         counts = Counter(name for name, _ in rows)
         name, row = min(rows, key=lambda one: (one[0] != "subjects", self.tables.index(one[0])))
-        return self.alone(tables[name], here, row, kind="subject", why=_rows(counts), rows=len(rows))
+        why = " ".join([_rows(counts), *filter(None, (self.sides[table][here].unread() for table in counts))])
+        return self.alone(tables[name], here, row, kind="subject", why=why, rows=len(rows))
 
     def alone(self, matched: Matched, here: bool, row: int, **said: Any) -> Difference:
         side = matched.left if here else matched.right
@@ -162,12 +164,16 @@ class Telling:
         matched = tables[name]
         starts = {tables[table].left.cell(move.left, column) for table, move in found}
         exchanged = len(starts) > 1
-        kind = _MOVED.get(column, "numbered otherwise")
+        ends = matched.left.cell(first.left, column), matched.right.cell(first.right, column)
+        counted = all(number(end or "") is not None for end in ends)
+        kind = _MOVED.get(column, "numbered otherwise" if counted else "value")
         kind = "swapped subjects" if exchanged and column == "subject" else kind
         date = matched.left.table.columns[column].type in ("date", "dateTime")
         said = ["All else is equal."] + ["The other one is exchanged with it."] * (exchanged and column != "subject")
         if len(found) > 1:
             said.append(_rows(Counter(table for table, _ in found)))
+        flaws = matched.left.flaws.get((first.left, column)), matched.right.flaws.get((first.right, column))
+        said += filter(None, flaws)
         more: dict[str, Any] = {}
         if "measure" in matched.left.table.columns:
             every = {tables[table].left.cell(move.left, "measure") for table, move in found if table == name}
@@ -181,8 +187,8 @@ class Telling:
             kind="date" if date else kind,
             outcome=OUTCOMES[DIFFERENT],
             column=column,
-            study=matched.left.cell(first.left, column),
-            record=matched.right.cell(first.right, column),
+            study=ends[0],
+            record=ends[1],
             why=" ".join(said),
             rows=len(found),
             **more,

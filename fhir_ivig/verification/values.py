@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
+from typing import NamedTuple
 
 from fhir_ivig.mapping.units import factor
 from fhir_ivig.shape import DECIMAL
@@ -18,6 +19,7 @@ from fhir_ivig.verification.verdict import DIFFERENT, NOT_COMPARABLE, SAME, Verd
 
 _DIGITS = Context(prec=200, Emin=-99999, Emax=99999, traps=[])
 _NUMBER = re.compile(DECIMAL)
+_WRITTEN = 40  # digits of a number that somebody types
 
 
 @dataclass(frozen=True)
@@ -38,53 +40,65 @@ def number(text: str) -> Decimal | None:
     return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
-def compare_numbers(
-    study: str, record: str, scale: Scale = PLAIN, times: tuple[Decimal, Decimal] = (Decimal(1),) * 2
-) -> Verdict:
-    """Two numbers, each multiplied by its factor in `times`; the tolerance is in the unit of the study's."""
+class Times(NamedTuple):
+    """What to multiply the study's value, the record's and the tolerance by to have all in one unit; no tolerance
+    where its unit cannot be converted."""
+
+    study: Decimal = Decimal(1)
+    record: Decimal = Decimal(1)
+    tolerance: Decimal | None = Decimal(1)
+
+
+_ONE = Times()
+
+
+def compare_numbers(study: str, record: str, scale: Scale = PLAIN, times: Times = _ONE) -> Verdict:
+    """Two numbers, each multiplied by its factor."""
     ours, theirs = number(study), number(record)
     if ours is None or theirs is None:
         return Verdict(
             NOT_COMPARABLE, "unreadable", f"{'The record' if ours is not None else 'The study'}'s is no number."
         )
-    ours, theirs = (_DIGITS.multiply(one, by) for one, by in zip((ours, theirs), times, strict=True))
+    ours, theirs = _DIGITS.multiply(ours, times.study), _DIGITS.multiply(theirs, times.record)
     if ours == theirs:
         return SAME
-    apart = abs(_DIGITS.subtract(ours, theirs))
-    tolerance = scale.tolerance
-    allowed = _DIGITS.multiply(tolerance.value, times[0]) if tolerance.value is not None else None
-    if tolerance.percent is not None:
-        allowed = abs(_DIGITS.multiply(ours, _DIGITS.divide(tolerance.percent, Decimal(100))))
-    if allowed is not None and apart <= allowed:
-        return SAME
-    return _named(ours, theirs, study, record, scale)
+    allowed = Decimal(0)
+    if scale.tolerance.percent is not None:
+        allowed = abs(_DIGITS.multiply(ours, _DIGITS.divide(scale.tolerance.percent, Decimal(100))))
+    elif scale.tolerance.value is not None and times.tolerance is not None:
+        allowed = _DIGITS.multiply(scale.tolerance.value, times.tolerance)
+    return SAME if abs(_DIGITS.subtract(ours, theirs)) <= allowed else _named(ours, theirs, scale)
 
 
 def compare_quantities(
     study: str, study_unit: str | None, record: str, record_unit: str | None, scale: Scale
 ) -> Verdict | None:
     """Two quantities; None where their units cannot be converted exactly into each other."""
-    if study_unit == record_unit:
+    if study_unit is None and record_unit is None:
         return compare_numbers(study, record, scale)
     times = conversion(study_unit, record_unit, scale)
     return compare_numbers(study, record, scale, times) if times else None
 
 
-def conversion(study: str | None, record: str | None, scale: Scale) -> tuple[Decimal, Decimal] | None:
-    """What to multiply the study's and the record's values by to have both in one unit."""
+def conversion(study: str | None, record: str | None, scale: Scale) -> Times | None:
+    """What to multiply by to have quantities of both units in one: the measure's if that is exact, else one of the
+    two."""
+
+    def by(unit: str, wanted: str) -> Decimal | None:
+        known = scale.factors.get(unit) if wanted == scale.unit and unit != wanted else None
+        return factor(unit, wanted) if known is None else known
+
     if study is None or record is None:
         return None
-    known = {**scale.factors, **({scale.unit: Decimal(1)} if scale.unit else {})}
-    if study in known and record in known:
-        # Both are in the measure's unit then, in which its tolerance is.
-        return known[study], known[record]
-    if (by := factor(record, study)) is not None:
-        return Decimal(1), by
-    return (by, Decimal(1)) if (by := factor(study, record)) is not None else None
+    for wanted in filter(None, (scale.unit, study, record)):
+        ours, theirs = by(study, wanted), by(record, wanted)
+        if ours is not None and theirs is not None:
+            return Times(ours, theirs, by(scale.unit, wanted) if scale.unit else None)
+    return None
 
 
-def _named(ours: Decimal, theirs: Decimal, study: str, record: str, scale: Scale) -> Verdict:
-    """How two numbers differ."""
+def _named(ours: Decimal, theirs: Decimal, scale: Scale) -> Verdict:
+    """How two numbers of one unit differ."""
     one, two = (_DIGITS.normalize(each) for each in (ours, theirs))
     if one.as_tuple()[:2] == two.as_tuple()[:2] and ours and theirs:
         shift = int(two.as_tuple().exponent) - int(one.as_tuple().exponent)
@@ -95,7 +109,7 @@ def _named(ours: Decimal, theirs: Decimal, study: str, record: str, scale: Scale
             return Verdict(DIFFERENT, "unit", f"One is {by} times the other, as {unit} is converted.")
     if _rounded(ours, theirs) or _rounded(theirs, ours):
         return Verdict(DIFFERENT, "rounded")
-    if _exchanged(study, record):
+    if _exchanged(one, two):
         return Verdict(DIFFERENT, "digits exchanged")
     return Verdict(DIFFERENT, "value")
 
@@ -116,17 +130,13 @@ def _rounded(exact: Decimal, short: Decimal) -> bool:
     )
 
 
-def _exchanged(one: str, other: str) -> bool:
-    """Whether two signs next to each other changed places."""
-    if len(one) != len(other):
+def _exchanged(one: Decimal, other: Decimal) -> bool:
+    """Whether two digits next to each other changed places."""
+    if max(abs(one.adjusted()), abs(other.adjusted())) > _WRITTEN:
         return False
-    apart = [place for place, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
-    return (
-        len(apart) == 2
-        and apart[1] == apart[0] + 1
-        and one[apart[0]] == other[apart[1]]
-        and one[apart[1]] == other[apart[0]]
-    )
+    decimals = -min(0, int(one.as_tuple().exponent), int(other.as_tuple().exponent))
+    first, second = (f"{each:.{decimals}f}" for each in (one, other))
+    return any(first[:at] + first[at + 1] + first[at] + first[at + 2 :] == second for at in range(len(first) - 1))
 
 
 def compare_texts(study: str, record: str) -> Verdict:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from fhir_ivig.issue import Issue, failed
+from fhir_ivig.issue import Issue, failed, many
+from fhir_ivig.spreadsheet import harmless
 from fhir_ivig.sync.whole import MARKER, whole_folder
 from fhir_ivig.verification.difference import Agreement, Difference, Verification, total
 from fhir_ivig.verification.page import page
 from fhir_ivig.verification.queries import QUERY, query
 from fhir_ivig.verification.verdict import KINDS
-
-# What a spreadsheet would run: https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = re.compile(r"[=+@\t\r]|-(?![0-9])")
 
 
 def kinds_table(found: Verification) -> str:
@@ -41,10 +38,9 @@ def said(found: Verification) -> str:
         "uncertain": sums.uncertain,
     }
     shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name == "equal")
-    questions = len(found.differences)
     left_out = f" Not compared: {'; '.join(found.left_out)}." if found.left_out else ""
     percent = f" ({sums.percent} %)" if sums.cells else ""
-    return f"{sums.cells} cells: {shown}{percent}; {questions} difference{'s' if questions != 1 else ''}.{left_out}"
+    return f"{sums.cells} cells: {shown}{percent}; {many(len(found.differences), 'difference')}.{left_out}"
 
 
 def write_verification(found: Verification, out: Path, inputs: Iterable[Path]) -> list[Issue]:
@@ -74,18 +70,18 @@ def write_verification(found: Verification, out: Path, inputs: Iterable[Path]) -
 
 
 def _write(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> list[Issue]:
-    harmless = 0
+    changed = 0
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
             cells = [_text(row[name]) for name in columns]
-            made = [f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells]
-            harmless += sum(cell != other for cell, other in zip(cells, made, strict=True))
+            made = [harmless(cell) for cell in cells]
+            changed += sum(cell != other for cell, other in zip(cells, made, strict=True))
             writer.writerow(made)
-    if not harmless:
+    if not changed:
         return []
-    text = f"{harmless} cells would run as formulas in a spreadsheet: an apostrophe stands before them."
+    text = f"An apostrophe stands before {many(changed, 'cell')} that would run as a formula in a spreadsheet."
     return [Issue("information", "security", text, path.name)]
 
 

@@ -68,7 +68,7 @@ def test_what_differs_is_written(typed: Typed, study: Path, record: Path, tmp_pa
     assert done.stdout.splitlines()[0].split() == ["kind", "how", "many", "what", "it", "is"]
     assert "decimal shift" in done.stdout
     assert "2 differences" in done.stderr
-    assert "an apostrophe stands before them" in done.stderr
+    assert "An apostrophe stands before 1 cell that would run" in done.stderr
     assert stat.S_IMODE(out.stat().st_mode) == 0o700
     lot, one = rows(out / "differences.csv")
     assert (one["kind"], one["study"], one["record"]) == ("decimal shift", "241.0 U/L", "2410 U/L")
@@ -146,8 +146,8 @@ def test_a_table_or_column_that_is_not_there(typed: Typed, study: Path, record: 
     done = typed("diff", study, "--against", some, "--json")
     assert done.code == 1
     assert [one["kind"] for one in done.json["differences"]] == ["decimal shift"]
-    assert done.json["left_out"] == ["subjects.site (only in the record)"]
-    assert "The record has no table infusions: it was not compared." in done.stderr
+    assert done.json["left_out"] == ["subjects.site (only in the record)", "infusions (not in the record)"]
+    assert "error: record: It has no table infusions, which was not compared" in done.stderr
 
 
 def test_what_no_mapping_carries_is_not_missing(typed: Typed, study: Path, exported: Path) -> None:
@@ -169,7 +169,7 @@ def test_what_no_mapping_carries_is_not_missing(typed: Typed, study: Path, expor
     assert done.json["left_out"] == [
         "subjects.shoe (no mapping carries it)",
         "diaries (no mapping carries it)",
-        "assessments, measure LD (no mapping carries it: 1 rows)",
+        "assessments, measure LD (no mapping carries it: 1 row)",
     ]
 
 

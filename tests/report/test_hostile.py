@@ -97,12 +97,14 @@ def test_what_xml_forbids_is_replaced() -> None:
     assert ElementTree.fromstring(drawn).text == "a\ufffdb\ufffd\ufffd\ufffd"
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "-1_0", "- 1"])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "-1_0", "- 1", "＝1"]
+)
 def test_no_cell_is_a_formula(cell: str) -> None:
     [[found]] = list(csv.reader(io.StringIO(to_csv((), [(cell,)]), newline="")))[1:]
     assert found == f"'{cell}"
 
 
-@pytest.mark.parametrize("cell", ["-2.50", "1e5", "HARA-01", "", "12"])
+@pytest.mark.parametrize("cell", ["-2.50", "+2", "-1.5E-05", "1e5", "HARA-01", "", "12"])
 def test_numbers_and_words_stay_as_they_are(cell: str) -> None:
     assert to_csv(("a", "b"), [("x", cell)]) == f"a,b\nx,{cell}\n"

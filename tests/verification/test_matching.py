@@ -53,7 +53,7 @@ def fits(one: Difference, wanted: list[Any]) -> bool:
     same = (one.kind, one.certain, one.rows) == (kind, certain, rows)
     return same and all(
         value is None if text is None else value is not None and text in value
-        for text, value in zip(values, (one.study, one.record), strict=True)
+        for text, value in zip(values, (one.study, one.record, one.why), strict=False)
     )
 
 
