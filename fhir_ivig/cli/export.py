@@ -53,12 +53,13 @@ def export(study: Path, out: Path, fhir_version: str | None, form: str, key: Pat
         if key:
             from fhir_ivig.cli.deidentify import end
             from fhir_ivig.deidentify.passing import deidentified
+            from fhir_ivig.deidentify.study import of_output
 
             with deidentified(loaded, key, out) as (hidden, made):
                 found = run(hidden, out, version=fhir_version, form=form, progress=progress)
             progress.end()
             made.resources = found.resources.total()
-            made.log.add(found.log.first)
+            made.log.add(of_output(found.log.first))
             end(out, made, as_json)
         found = run(loaded, out, version=fhir_version, form=form, progress=progress)
         progress.end()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -97,7 +97,7 @@ def deidentify(
 
             exported = export(Study.load(part / "study.yaml"), part / "fhir", version=version)
             found.resources = exported.resources.total()
-            found.log.add(issue.at(file=f"{out.name}/{issue.file or ''}") for issue in exported.log.first)
+            found.log.add(of_output(exported.log.first))
         said = {"study": study.study, "deidentified": True, **found.as_dict(), "classes": _classes(study)}
         (part / MARKER).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", "utf-8")
         there = landing(out.resolve(), part)
@@ -105,6 +105,11 @@ def deidentify(
     if known.new:
         found.log.add([new_key(key)])
     return found
+
+
+def of_output(issues: Iterable[Issue]) -> list[Issue]:
+    """Issues of what was written from the de-identified tables, whose rows are in another order than the study's."""
+    return [issue.at(file=f"de-identified {issue.file or 'tables'}") for issue in issues]
 
 
 def refuse_unclassed(study: Study) -> None:

@@ -158,7 +158,8 @@ def test_no_canary_where_rows_are_wrong(study: Path, tmp_path: Path) -> None:
     """Issues quote cells: they are shown, and stand in no file."""
     edit(study.parent, "subjects", lambda row: {**row, "sex": NAME} if row["subject"] == "CANARY-03" else row)
     shown = run("deidentify", study, "--key", tmp_path / "key", "--out", tmp_path / "out", "--fhir", code=1)
-    assert f"`{NAME}` is not known here" in shown.stderr
+    assert f"error: subjects.csv:4, column sex: `{NAME}` is not known here" in shown.stderr
+    assert "error: de-identified assessments.csv:" in shown.stderr
     assert told(tmp_path / "out", dates(study.parent)) == []
     assert json.loads((tmp_path / "out/manifest.json").read_text())["complete"] is False
 
