@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from fhir_ivig.datasets.dataset import Dataset, Kind, Variable
 from fhir_ivig.datasets.output import writer
 from fhir_ivig.issue import Issue
+from fhir_ivig.study.number_formats import plain_number
+from fhir_ivig.study.sas_formats import text_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 _WRITERS = {".xpt": "xpt", ".json": "dataset-json", ".ndjson": "dataset-ndjson"}
 _KINDS: dict[str, Kind] = {"double": "decimal", "float": "decimal", "decimal": "decimal", "integer": "integer"}
 _KINDS |= {"date": "date", "datetime": "datetime"}
-_DATES = ("DATE", "TIME", "YYMM", "MMDD", "DDMM", "E8601", "B8601", "IS8601")  # how SAS's formats of such begin
 
 
 def write_like(path: Path, was: Path, table: pa.Table) -> list[Issue]:
@@ -52,13 +53,13 @@ def _sas(path: Path) -> _Described:
     variables = {}
     for name, label in zip(found.column_names, found.column_labels, strict=True):
         number = found.readstat_variable_types[name] != "string"
-        dates = (found.original_variable_types[name] or "").upper().startswith(_DATES)
+        dates = text_of(found.original_variable_types[name] or "") is not plain_number
         variables[name] = Variable(name, label or "", "decimal" if number and not dates else "text")
     return found.file_label or "", variables, ()
 
 
 def _json(path: Path) -> _Described:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         head: dict[str, Any] = json.loads(file.readline()) if path.suffix.lower() == ".ndjson" else json.load(file)
     variables, keys = {}, {}
     for column in head["columns"]:

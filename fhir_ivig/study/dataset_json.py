@@ -1,16 +1,22 @@
 """Blocks of cells out of Dataset-JSON 1.1 (https://www.cdisc.org/standards/data-exchange/dataset-json), `.json` and
-`.ndjson`. A number stays as it is written."""
+`.ndjson`. A number stays as it is written; one that SAS shows as a day or time (`displayFormat`) is ISO text.
+
+`records` says how many rows there are. Where there are others, the file was cut off or changed by hand.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fhir_ivig.issue import Code, Issue, IssueError
+from fhir_ivig.issue import Code, Issue, IssueError, many
 from fhir_ivig.study.block import Block
+from fhir_ivig.study.number_formats import plain_number
+from fhir_ivig.study.sas_formats import text_of
 from fhir_ivig.study.texts import strings
 
 ROWS = 1 << 14  # rows handed on at once
@@ -27,26 +33,34 @@ def blocks(path: Path, file: str) -> Iterator[Block]:
     import msgspec
 
     head, rows = _opened(path, file)
-    names = _columns(head, file)
+    names, number = _columns(head, file), 1
+    forms = [text_of(str(column.get("displayFormat", ""))) for column in head["columns"]]
     decoder = msgspec.json.Decoder(list[msgspec.Raw])
     kept: list[list[str | None]] = []
     numbers: list[int] = []
     issues: list[Issue] = []
     for number, raw in enumerate(rows, 2):
         try:
-            cells = [_text(bytes(cell)) for cell in decoder.decode(raw)]
-            if len(cells) != len(names):
-                raise ValueError(f"The row has {len(cells)} cells, and there are {len(names)} columns: correct it.")
-            kept.append(cells)
-            numbers.append(number)
-        except (ValueError, msgspec.DecodeError) as error:
+            cells = decoder.decode(raw)
+            if len(cells) == len(names):
+                kept.append([_text(bytes(cell), form) for cell, form in zip(cells, forms, strict=True)])
+                numbers.append(number)
+            else:
+                text = f"The row has {many(len(cells), 'cell')}, and there are {len(names)} columns: correct it."
+                issues.append(Issue("error", "structure", text, file, number))
+        except ValueError:
             text = "This row is no list of texts, numbers, true, false and null: export it again."
-            plain = not isinstance(error, msgspec.DecodeError) and str(error).startswith("The row")
-            issues.append(Issue("error", "structure", str(error) if plain else text, file, number))
+            issues.append(Issue("error", "structure", text, file, number))
         if len(numbers) + len(issues) == ROWS:
             yield _block(names, kept, numbers, issues)
             kept, numbers, issues = [], [], []
     yield _block(names, kept, numbers, issues)
+    said = head.get("records")
+    if isinstance(said, int) and said != number - 1:
+        text = (
+            f"`records` says {said}, and there are {number - 1}: it was cut off or changed by hand. Export it again."
+        )
+        raise _fatal("incomplete", text, file)
 
 
 def _block(names: list[str], rows: list[list[str | None]], numbers: list[int], issues: list[Issue]) -> Block:
@@ -61,10 +75,10 @@ def _opened(path: Path, file: str) -> tuple[dict[str, Any], Iterator[bytes]]:
     try:
         if path.suffix.lower() == ".ndjson":
             lines = _lines(path)
-            return msgspec.json.decode(next(lines, b""), type=dict[str, Any]), lines
+            return msgspec.json.decode(next(lines, b"").removeprefix(BOM_UTF8), type=dict[str, Any]), lines
         if path.stat().st_size > LARGEST:
             raise _fatal("too-long", f"It has more than {LARGEST >> 20} MB: write it as .ndjson.", file)
-        found = msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw])
+        found = msgspec.json.decode(path.read_bytes().removeprefix(BOM_UTF8), type=dict[str, msgspec.Raw])
         rows = msgspec.json.decode(found.pop("rows", b"[]"), type=list[msgspec.Raw])
         return {name: msgspec.json.decode(part) for name, part in found.items()}, (bytes(row) for row in rows)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -89,7 +103,8 @@ def _columns(head: dict[str, Any], file: str) -> list[str]:
     return [str(name) for name in names]
 
 
-def _text(raw: bytes) -> str | None:
+def _text(raw: bytes, number: Callable[[float], str]) -> str | None:
+    """The text of a cell. ValueError if it is a list or an object."""
     import msgspec
 
     if raw[:1] == b'"':
@@ -98,7 +113,7 @@ def _text(raw: bytes) -> str | None:
         return {b"null": None, b"true": "yes", b"false": "no"}[raw]
     if raw[:1] in (b"[", b"{"):
         raise ValueError
-    return raw.decode()
+    return raw.decode() if number is plain_number else number(float(raw))
 
 
 def _fatal(code: Code, text: str, file: str) -> IssueError:

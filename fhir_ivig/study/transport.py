@@ -2,17 +2,18 @@
 
 Every observation has a fixed length, so a block is a view on its bytes. Numbers are hexadecimal floating point; they
 are written with at most 15 significant digits, in which every decimal number of so many comes back. Days and times
-are ISO text where their format says that they are. (pyreadstat does not tell `.A` from `.`, hence this reader.)
+are ISO text where their format says that they are.
+
+Not read by pyreadstat, which writes such files here: of these files (its `read_xport`, 1.3.7) it takes `.A` for `.`,
+loses the last rows of one that is cut off without a word, and reads a second data set as rows of the first.
 """
 
 from __future__ import annotations
 
 import mmap
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ import pyarrow as pa
 
 from fhir_ivig.issue import Code, Issue, IssueError
 from fhir_ivig.study.block import Block
-from fhir_ivig.study.number_formats import plain_number
+from fhir_ivig.study.sas_formats import text_of
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.texts import strings
 
@@ -30,9 +31,6 @@ _LIBRARY, _MEMBER, _NAMES, _CELLS = (
     f"HEADER RECORD*******{kind:<8}HEADER RECORD!!!!!!!".encode() for kind in ("LIBRARY", "MEMBER", "NAMESTR", "OBS")
 )
 _MISSING = {ord(sign): f".{sign}" for sign in "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"}
-_DAYS = re.compile(r"(E8601DA|B8601DA|IS8601DA|DATE|DDMMYY|MMDDYY|YYMMDD|JULIAN|WORDDAT|NLDATE)[A-Z]*")
-_MOMENTS = re.compile(r"(E8601DT|B8601DT|IS8601DT|DATETIME|DATEAMPM|MDYAMPM|NLDATM)[A-Z]*")
-_START = datetime(1960, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +122,7 @@ def _member(path: Path, file: str) -> _Member:
 def _variable(octets: bytes) -> _Variable:
     kind, _, length, _, name, _, form = struct.unpack(">hhhh8s40s8s", octets[:64])
     (place,) = struct.unpack(">l", octets[84:88])
-    return _Variable(
-        name.decode("latin-1").rstrip(), kind == 1, length, place, form.decode("latin-1").rstrip().upper()
-    )
+    return _Variable(name.decode("latin-1").rstrip(), kind == 1, length, place, form.decode("latin-1").rstrip())
 
 
 def _texts(octets: np.ndarray, encoding: str) -> pa.Array:
@@ -146,24 +142,10 @@ def _numbers(octets: np.ndarray, variable: _Variable) -> tuple[pa.StringArray, d
     values = np.ldexp(mantissa.astype(float), exponent) * np.where(first & 0x80, -1.0, 1.0)
     void = (mantissa == 0) & (first != 0) & (first != 0x80)
     special = {row: _MISSING[first[row]] for row in np.flatnonzero(void).tolist() if first[row] in _MISSING}
-    text = _day if _DAYS.fullmatch(variable.form) else _moment if _MOMENTS.fullmatch(variable.form) else plain_number
+    text = text_of(variable.form)
     known: dict[float, str] = {value: text(value) for value in np.unique(values[~void]).tolist()}
     given = zip(values.tolist(), void.tolist(), strict=True)
     return strings(special.get(row) if empty else known[value] for row, (value, empty) in enumerate(given)), special
-
-
-def _day(value: float) -> str:
-    try:
-        return (_START + timedelta(days=value)).date().isoformat() if value == int(value) else plain_number(value)
-    except OverflowError:
-        return plain_number(value)
-
-
-def _moment(value: float) -> str:
-    try:
-        return (_START + timedelta(seconds=value)).isoformat()
-    except OverflowError:
-        return plain_number(value)
 
 
 def _fatal(code: Code, text: str, file: str) -> IssueError:

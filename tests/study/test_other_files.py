@@ -10,16 +10,19 @@ from typing import Any
 import pandas as pd
 import pyreadstat
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trial import MakeStudy
 
 from fhir_ivig.issue import Issue
+from fhir_ivig.study import dataset_json
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.study import Study
 from fhir_ivig.study.tables import read_table
 from fhir_ivig.study.transport import blocks
 
+NUMBERS = yaml.safe_load((Path(__file__).parent / "cases" / "sas_numbers.yaml").read_text("utf-8"))
 LABS = {
     "columns": {"subject": "USUBJID", "date": "LBDTC", "value": "LBSTRESN", "unit": "LBSTRESU", "visit": "VISIT"},
     "constants": {"measure": "CK"},
@@ -112,6 +115,19 @@ def test_numbers_as_the_library_reads_them(tmp_path_factory: pytest.TempPathFact
     assert [f"{float(text):.15g}" for text in block.columns["A"].to_pylist()] == [f"{value:.15g}" for value in known]
 
 
+@pytest.mark.parametrize("case", NUMBERS, ids=[case["format"] for case in NUMBERS])
+def test_days_and_times_of_sas(case: dict[str, Any], tmp_path: Path) -> None:
+    frame = pd.DataFrame({"A": [float(number) for number in case["numbers"]]})
+    pyreadstat.write_xport(frame, tmp_path / "a.xpt", variable_format={"A": case["format"]}, file_format_version=5)
+    [block] = blocks(tmp_path / "a.xpt", Source("x"), "a.xpt")
+    assert block.columns["A"].to_pylist() == case["texts"]
+    column = {"name": "A", "displayFormat": case["format"]}
+    lines = [{"datasetJSONVersion": "1.1.0", "columns": [column]}, *([number] for number in case["numbers"])]
+    (tmp_path / "a.ndjson").write_text("\n".join(map(json.dumps, lines)))
+    [block] = dataset_json.blocks(tmp_path / "a.ndjson", "a.ndjson")
+    assert block.columns["A"].to_pylist() == case["texts"]
+
+
 COLUMNS = [{"itemOID": name, "name": name, "label": name, "dataType": "string"} for name in ("subject", "site")]
 HEAD = {"datasetJSONVersion": "1.1.0", "name": "DM", "columns": COLUMNS}
 
@@ -125,7 +141,17 @@ def test_dataset_json(ending: str, make_study: MakeStudy, tmp_path: Path) -> Non
     found, issues = read(make_study(tables={"subjects": {"file": f"dm.{ending}"}}), "subjects")
     assert found == ["S01|||||||612.60", "S02|||||||", "S05|||||||yes"]
     assert [(issue.row, issue.code) for issue in issues] == [(4, "structure"), (5, "structure")]
-    assert "The row has 1 cells, and there are 2 columns" in issues[0].text
+    assert "The row has 1 cell, and there are 2 columns" in issues[0].text
+
+
+@pytest.mark.parametrize("ending", ["json", "ndjson"])
+def test_fewer_rows_than_the_file_says(ending: str, make_study: MakeStudy, tmp_path: Path) -> None:
+    head = json.dumps({**HEAD, "records": 2})
+    text = f'\ufeff{head}\n["S01", "A"]\n' if ending == "ndjson" else f'\ufeff{head[:-1]}, "rows": [["S01", "A"]]}}'
+    (tmp_path / f"dm.{ending}").write_text(text, "utf-8")
+    rows, [issue] = read(make_study(tables={"subjects": {"file": f"dm.{ending}"}}), "subjects")
+    assert (len(rows), issue.severity, issue.code) == (1, "fatal", "incomplete")
+    assert issue.text.startswith("`records` says 2, and there are 1: it was cut off")
 
 
 @pytest.mark.parametrize(
