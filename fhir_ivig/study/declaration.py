@@ -31,9 +31,10 @@ def read_sources(
     """The parts of each table out of the node `tables`; `units` are the study's measures with their units.
 
     Issues go to the shape: unknown tables, keys, columns and measures, an unknown encoding, a delimiter or quote that
-    is not one ASCII character, a factor that is not a positive number.
+    is not one ASCII character, a factor that is not a positive number, one workbook with and without its sheet.
     """
     found: dict[str, tuple[Source, ...]] = {}
+    nodes: list[Node] = []
     for name, child in shape.mapping(node, "tables").items():
         if name not in tables or name == "studies":
             known = ", ".join(table for table in tables if table != "studies")
@@ -44,6 +45,12 @@ def read_sources(
             shape.refuse(child, f"tables.{name}: write at least one part, or take the table out.", "required")
         reading = _Part(tables[name], units, shape)
         found[name] = tuple(reading.read(part, f"tables.{name}", Source(name), FILE_KEYS) for part in parts)
+        nodes += parts
+    sheets = {source.file for source in chain(*found.values()) if source.sheet}
+    for node, source in zip(nodes, chain(*found.values()), strict=True):
+        if source.file in sheets and not source.sheet:
+            text = f"tables.{source.table}: other parts name their `sheet` of {source.file}: name it here too."
+            shape.refuse(node, text, "required")
     return _beside(found)
 
 

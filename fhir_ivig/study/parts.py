@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -22,31 +24,43 @@ SIGNED = r"^[<>]=? ?"
 
 def header_issues(table: Table, source: Source, names: list[str], file: str) -> list[Issue]:
     """What is wrong with a file's header: columns that are there twice, that nobody knows, that are missing."""
+    wanted, row = _wanted(table, source), source.header[-1]
+    if not wanted.keys() & {*names} and (hint := _elsewhere(source, names)):
+        text = f"No column that is read stands in the header, which begins {shown(names[0])}: {hint}."
+        return [Issue("error", "structure", text, file, row)]
     issues = [
-        Issue("error", "duplicate", f"{shown(name)} stands twice in the header: rename one.", file, 1, name)
+        Issue("error", "duplicate", f"{shown(name)} stands twice in the header: rename one.", file, row, name)
         for name, times in Counter(names).items()
         if times > 1
     ]
-    wanted = _wanted(table, source)
     if not source.shared or source.beside:  # else another part looks
         known = {*wanted, *(name for reader in (source, *source.beside) for name in reader.named())}
         for name in dict.fromkeys(names):
             if name not in known:
                 text = f"{shown(name)} is no column of {table.name}: name it under `dictionary:`, or, for this table,"
                 text += " under `columns:` as another name of ours or under `ignore:`."
-                issues.append(Issue("error", "not-found", text, file, 1, name))
+                issues.append(Issue("error", "not-found", text, file, row, name))
     for theirs, (ours, needed) in wanted.items():
         if needed and theirs not in names:
             named = f", our {ours}," if theirs != ours else ""
             text = f"The column {shown(theirs)}{named} is missing: add it, or name theirs under `columns:`."
-            issues.append(Issue("error", "required", text, file, 1, ours))
+            issues.append(Issue("error", "required", text, file, row, ours))
     for name in table.required if source.shared else ():
         if any(
             not (name in leaf.constants or leaf.theirs(name) or name in leaf.checkboxes) for leaf in source.leaves
         ):
             text = f"Nothing says our {name}: several parts read this file, so name its column under `columns:`."
-            issues.append(Issue("error", "required", text, file, 1, name))
+            issues.append(Issue("error", "required", text, file, row, name))
     return issues
+
+
+def _elsewhere(source: Source, names: list[str]) -> str:
+    """Where a header's names may be, if none of them is known."""
+    if (source.file or "").lower().endswith((".xlsx", ".xlsm")):
+        return "say under `header` which row holds the names of the columns"
+    if len(names) == 1 and re.search("[;,|\t]", names[0]):
+        return "name the sign between its cells under `delimiter`"
+    return ""
 
 
 def _wanted(table: Table, source: Source) -> dict[str, tuple[str, bool]]:
@@ -114,6 +128,37 @@ def signed(name: str, source: Source, cells: pa.Array) -> pa.Array:
         return pc.replace_substring_regex(cells, SIGNED, "")
     signs = pc.if_else(pc.match_substring_regex(cells, SIGNED), cells, pa.scalar(None, pa.string()))
     return pc.replace_substring_regex(signs, r"^([<>]=?).*", r"\1")
+
+
+class Remarks:
+    """Rows with one cell filled, below an empty row: more likely said of a table than in it, they are refused."""
+
+    def __init__(self) -> None:
+        self.last: int | None = None
+        self.below = False
+
+    def refused(self, block: Block) -> Block:
+        """The next rows, with what is wrong with them."""
+        valid = [cells.is_valid().to_numpy(zero_copy_only=False) for cells in block.columns.values()]
+        filled = np.sum(valid, axis=0) if len(valid) > 1 else np.zeros(0)
+        there = np.flatnonzero(filled)
+        if not len(there):
+            return block
+        numbers = block.numbers[there]
+        gaps = np.diff(numbers, prepend=numbers[0] - 1 if self.last is None else self.last) > 1
+        self.last = int(numbers[-1])
+        if not (self.below or gaps.any()) or not (filled == 1).any():
+            self.below = False
+            return block
+        wrong = {name: dict(texts) for name, texts in block.wrong.items()}
+        for row, gap in zip(there.tolist(), gaps.tolist(), strict=True):
+            self.below = bool(filled[row] == 1 and (gap or self.below))
+            if self.below:
+                name = next(name for name, cells in block.columns.items() if cells[row].is_valid)
+                text = block.columns[name].slice(row, 1).cast(pa.binary())[0].as_py().decode("utf-8", "replace")
+                said = f"{shown(text)} stands alone below an empty row, as a remark does: take it out. If it is data,"
+                wrong.setdefault(name, {})[int(block.numbers[row])] = f"{said} take out the empty row."
+        return replace(block, wrong=wrong)
 
 
 class Lost:

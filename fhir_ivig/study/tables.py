@@ -15,7 +15,7 @@ from fhir_ivig.study.cells import Flaw, settle
 from fhir_ivig.study.dictionary import Table
 from fhir_ivig.study.files import blocks, header
 from fhir_ivig.study.measures import Conversion, assess, useless_limits
-from fhir_ivig.study.parts import Lost, boxes, header_issues, signed, taken
+from fhir_ivig.study.parts import Lost, Remarks, boxes, header_issues, signed, taken
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.study import Study
 from fhir_ivig.study.texts import rows_where, strings
@@ -70,13 +70,14 @@ def _read_part(study: Study, table: Table, source: Source, block_rows: int) -> I
     path = source.path(study.folder)
     file = source.label(path)
     counts: Counter[Conversion] = Counter()
-    lost = Lost(source)
+    lost, remarks = Lost(source), Remarks()
     try:
         names = header(path, source, file)
         if issues := header_issues(table, source, names, file):
             raise IssueError(*issues)
         for block in blocks(path, source, file, names, block_rows):
             lost.look(block)
+            block = remarks.refused(block)
             found = [_read_rows(study, table, leaf, block, file) for leaf in source.leaves]
             counts = sum((converted for _, converted in found), counts)
             rows = found[0][0] if not source.rows else _in_turn([rows for rows, _ in found])

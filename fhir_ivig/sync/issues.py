@@ -16,20 +16,25 @@ KEPT = 1000
 class IssueLog:
     """Takes Issues as they come. `first` are the first thousand, `counts` how many there were by severity.
 
+    What several tables say of one place of a file that they share is taken once, as long as it is among the first.
     With a `path`, every Issue is a line of JSON there. Memory stays flat however many there are.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.first: list[Issue] = []
+        self._places: set[Issue] = set()
         self.counts: Counter[str] = Counter()
         self._file: IO[str] | None = path.open("w", encoding="utf-8") if path else None
 
     def add(self, issues: Iterable[Issue]) -> None:
         """Take some Issues."""
         for issue in issues:
+            if issue in self._places:
+                continue
             self.counts[issue.severity] += 1
             if len(self.first) < KEPT:
                 self.first.append(issue)
+                self._places |= {issue} if issue.file else set()
             if self._file:
                 self._file.write(json.dumps(issue.as_dict(), ensure_ascii=False) + "\n")
 

@@ -78,6 +78,19 @@ def _entities(path: Path) -> None:
             packed.writestr(name, content)
 
 
+def _strict(path: Path) -> None:
+    """As Excel saves a Strict Open XML workbook: other namespaces (ECMA-376 part 1, annex A)."""
+    make_book(path, {"who": [["subject"], ["S01"]]})
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, content in parts.items():
+            for kind in (b"officeDocument", b"spreadsheetml"):
+                old = rb"http://schemas\.openxmlformats\.org/" + kind + rb"/2006/(main|relationships)"
+                content = re.sub(old, rb"http://purl.oclc.org/ooxml/" + kind + rb"/\1", content)
+            packed.writestr(name, content)
+
+
 def _cut(path: Path) -> None:
     make_book(path, {"who": [["subject"], ["S01"]]})
     path.write_bytes(path.read_bytes()[:-200])
@@ -92,6 +105,7 @@ def _cut(path: Path) -> None:
         (_bomb, "security", "packed suspiciously tightly"),
         (_entities, "structure", "damaged"),
         (_cut, "structure", "damaged"),
+        (_strict, "not-supported", "not as Strict Open XML"),
     ],
 )
 def test_what_is_no_workbook(
