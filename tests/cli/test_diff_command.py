@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 from done import Done
-from sample_study import SAMPLE, copied, rows
-
-from fhir_ivig.sync.sandbox import sandbox
+from sample_study import SAMPLE, copied, own_study, rows
 
 Typed = Callable[..., Done]
 
@@ -47,12 +45,12 @@ def test_equal(typed: Typed, record: Path, exported: Path) -> None:
         assert done.stderr.endswith("2123 cells: 2123 equal (100.0 %); 0 differences.\n")
 
 
-def test_against_a_server(typed: Typed, study: Path) -> None:
-    with sandbox() as hospital:
-        assert typed("push", study, "--to", hospital).code == 0
-        assert typed("diff", study, "--against", hospital).code == 0
-        change(study / "subjects.csv", "HARA-01,male", "HARA-01,female")
-        done = typed("diff", study, "--against", hospital, "--json")
+def test_against_a_server(typed: Typed, tmp_path: Path, server: str) -> None:
+    study = own_study(tmp_path / "study", subjects=["HARA-01"]).folder
+    assert typed("push", study, "--to", server).code == 0
+    assert typed("diff", study, "--against", server).code == 0
+    change(study / "subjects.csv", "HARA-01,male", "HARA-01,female")
+    done = typed("diff", study, "--against", server, "--json")
     assert done.code == 1
     [one] = done.json["differences"]
     assert (one["column"], one["study"], one["record"]) == ("sex", "female", "male")

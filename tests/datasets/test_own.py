@@ -120,7 +120,7 @@ def test_labels_and_kinds_are_the_dictionarys() -> None:
     assert all(len(variable.label) <= 40 for variable in variables.values())
 
 
-def test_values_are_numbers_where_all_measures_are(tmp_path: Path) -> None:
+def test_values_are_numbers_where_all_measures_are() -> None:
     study = load("hara2003")
     study = replace(study, measures={name: one for name, one in study.measures.items() if one.unit})
     table = load_tables(study, study.folder)[0]["assessments"]

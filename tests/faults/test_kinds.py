@@ -173,7 +173,7 @@ def test_location_elsewhere(proxy: FaultProxy) -> None:
 
 
 @pytest.mark.parametrize(("nth", "found"), [(1, "1123"), (2, "1223"), (3, "1233")])
-def test_page_repeated(nth: int, found: str, proxy: FaultProxy, server: Upstream) -> None:
+def test_page_repeated(nth: int, found: str, proxy: FaultProxy) -> None:
     proxy.inject(Fault("page_repeated"), When(nth=nth))
     assert "".join(ids(proxy.url)) == found
     assert [seen.forwarded for seen in proxy.log].count(False) == 1

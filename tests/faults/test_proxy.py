@@ -25,7 +25,7 @@ def test_the_table_is_whole() -> None:
     assert {f"test_{kind}" for kind in KINDS} - set(vars(test_kinds)) == set()
 
 
-def test_links_lead_through_the_proxy(proxy: FaultProxy, server: Upstream) -> None:
+def test_links_lead_through_the_proxy(proxy: FaultProxy) -> None:
     assert ids(proxy.url) == ["1", "2", "3"]
     assert [(seen.request.path, seen.forwarded, seen.status) for seen in proxy.log] == [
         (f"/fhir/Patient?page={number}", True, 200) for number in (1, 2, 3)
@@ -124,7 +124,7 @@ def test_when(when: When, struck: list[int], proxy: FaultProxy) -> None:
     assert proxy.idle == ([] if struck else [fault])
 
 
-def test_two_faults_at_once(proxy: FaultProxy, server: Upstream) -> None:
+def test_two_faults_at_once(proxy: FaultProxy) -> None:
     proxy.inject(Fault("entries_missing"))
     proxy.inject(Fault("entries_extra"))
     assert locations(ask("POST", proxy.url)) == ["1", "2", "2"]

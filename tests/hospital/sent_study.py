@@ -30,7 +30,7 @@ def tables(folder: Path) -> dict[str, list[Row]]:
     return {path.name: sorted(rows(path), key=lambda row: list(row.values())) for path in folder.glob("*.csv")}
 
 
-def counts(pushed: PushedStudy, *names: str) -> dict[str, int]:
+def counts(pushed: PushedStudy) -> dict[str, int]:
     """What a push counted, without what it did not do."""
     return {name: getattr(pushed, name) for name in COUNTED if getattr(pushed, name)}
 

@@ -61,7 +61,7 @@ def test_a_figure_becomes_a_png_of_twice_its_size(tmp_path: Path, made: Report) 
 
 
 @pytest.mark.parametrize("without", ["", "weasyprint"], ids=["weasyprint", "chromium"])
-def test_pdf(tmp_path: Path, made: Report, monkeypatch: pytest.MonkeyPatch, without: str) -> None:
+def test_pdf(made: Report, monkeypatch: pytest.MonkeyPatch, without: str) -> None:
     found = render.find_spec
     monkeypatch.setattr(render, "find_spec", lambda name: None if name == without else found(name))
     if not (render.find_spec("weasyprint") or render._browser()):

@@ -29,8 +29,7 @@ def test_no_text_becomes_markup(opened: Callable[..., Any], standard: str) -> No
     assert shown.inner_text("body").count(EVIL) == 5
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize(("size", "scheme"), [(DESK, "light"), (PHONE, "dark")], ids=["desk, light", "phone, dark"])
 def test_it_can_be_read_by_all(opened: Callable[..., Any], scheme: str, size: dict[str, int]) -> None:
     made = page(describe(load(), "sdtm", "xpt", list(sample("hara2003", "sdtm").values())))
     shown = opened(made, viewport=size, color_scheme=scheme, bypass_csp=True)

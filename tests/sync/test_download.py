@@ -186,7 +186,7 @@ def test_what_drips_is_left(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_p
         made.run(File(f"{store.base}/a"), origins=(), credentials=True, longest_pause=0.01)
 
 
-def test_a_file_that_is_gone(scripted: Callable[..., object], store: Store, tmp_path: Path) -> None:
+def test_a_file_that_is_gone(scripted: Callable[..., object], tmp_path: Path) -> None:
     server = scripted([{"status": 410}])
     made = Download(Transport(Gate.of(server.base), Wire()), tmp_path / "part", None, lambda begun: None)  # type: ignore[attr-defined]
     with pytest.raises(RefusedError):

@@ -153,9 +153,7 @@ def test_what_history_tells(scripted: Any) -> None:
     assert [method for method, _, _, _ in server.requests] == ["GET"] * 3
 
 
-def test_an_incomplete_pull_stands_beside_a_complete_one(
-    hospital: Hospital, server: str, scripted: Any, tmp_path: Path
-) -> None:
+def test_an_incomplete_pull_stands_beside_a_complete_one(hospital: Hospital, server: str, tmp_path: Path) -> None:
     out, beside = tmp_path / "out", tmp_path / "out.incomplete"
     some = {"links": "mrn", "subjects": ["S-01"]}
     bad = pull_study(hospital.study, server, out, links="mrn")  # S-03 and S-04 are nobody

@@ -97,7 +97,7 @@ def said(pulled: Any) -> list[tuple[str, str]]:
     return [(issue.severity, issue.code) for issue in pulled.issues]
 
 
-def refused(base: str = "") -> dict[str, Any]:
+def refused() -> dict[str, Any]:
     return {"status": 400, "body": '{"resourceType":"OperationOutcome","issue":[]}'}
 
 

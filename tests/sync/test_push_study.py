@@ -29,11 +29,13 @@ from fhir_ivig.sync.journal import Entry, Journal, journal_path
 from fhir_ivig.sync.planned import Change, read_planned, shown
 from fhir_ivig.sync.push_study import PushedStudy, plan_study, push_study, status_of
 
+ALL = 109  # resources of two subjects
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The sample study under a base of its own, so that a server holds nothing of it."""
-    return own_study(tmp_path / "study").folder
+    """Two subjects of the sample under a base of their own, so that a server holds nothing of it."""
+    return own_study(tmp_path / "study", subjects=("HARA-01", "HARA-02")).folder
 
 
 @pytest.fixture
@@ -85,8 +87,8 @@ def first_update(study: Study, server: str) -> str:
 
 
 def test_three_edits_are_three_updates_and_a_lost_row_is_marked(folder: Path, study: Study, server: str) -> None:
-    assert counts(push_study(study, server)) == (559, 0, 0, 0, 0, 0, 0)
-    assert counts(push_study(study, server)) == (0, 0, 559, 0, 0, 0, 0)
+    assert counts(push_study(study, server)) == (ALL, 0, 0, 0, 0, 0, 0)
+    assert counts(push_study(study, server)) == (0, 0, ALL, 0, 0, 0, 0)
 
     def three(rows: list[Row]) -> None:
         for place, row in enumerate(list(ck(rows))[:3]):
@@ -97,12 +99,12 @@ def test_three_edits_are_three_updates_and_a_lost_row_is_marked(folder: Path, st
     assert [(change.state, [column for _, column, _, _ in change.values]) for change in planned.changes] == [
         ("update", ["value"])
     ] * 3
-    assert counts(push_study(study, server)) == (0, 3, 556, 0, 0, 0, 0)
+    assert counts(push_study(study, server)) == (0, 3, ALL - 3, 0, 0, 0, 0)
     edit(folder, "assessments", lambda rows: rows.remove(next(ck(rows))))
-    assert counts(push_study(study, server)) == (0, 0, 558, 0, 0, 0, 1)
-    assert counts(push_study(study, server, withdraw=True)) == (0, 0, 558, 0, 0, 1, 0)
-    assert counts(push_study(study, server, withdraw=True)) == (0, 0, 558, 0, 0, 0, 0)
-    assert status_of(study, server).counts == {"confirmed": 558, "withdrawn": 1}
+    assert counts(push_study(study, server)) == (0, 0, ALL - 1, 0, 0, 0, 1)
+    assert counts(push_study(study, server, withdraw=True)) == (0, 0, ALL - 1, 0, 0, 1, 0)
+    assert counts(push_study(study, server, withdraw=True)) == (0, 0, ALL - 1, 0, 0, 0, 0)
+    assert status_of(study, server).counts == {"confirmed": ALL - 1, "withdrawn": 1}
 
 
 def test_a_row_that_comes_back_is_sent_again(folder: Path, study: Study, server: str) -> None:
@@ -111,14 +113,14 @@ def test_a_row_that_comes_back_is_sent_again(folder: Path, study: Study, server:
     edit(folder, "assessments", lambda rows: rows.remove(next(ck(rows))))
     assert counts(push_study(study, server, withdraw=True))[5] == 1
     (folder / "assessments.csv").write_text(before, "utf-8")
-    assert counts(push_study(study, server)) == (0, 1, 558, 0, 0, 0, 0)
+    assert counts(push_study(study, server)) == (0, 1, ALL - 1, 0, 0, 0, 0)
 
 
 def test_nothing_is_marked_while_rows_are_withheld(folder: Path, study: Study, server: str) -> None:
     push_study(study, server)
     edit(folder, "assessments", set_ck("not a number"))
     pushed = push_study(study, server, withdraw=True)
-    assert (pushed.withheld, counts(pushed)) == (1, (0, 0, 558, 0, 0, 0, 0))
+    assert (pushed.withheld, counts(pushed)) == (1, (0, 0, ALL - 1, 0, 0, 0, 0))
     assert not pushed.complete
 
 
@@ -128,7 +130,7 @@ def test_what_somebody_changed_is_not_overwritten(folder: Path, study: Study, se
     ref = first_update(study, server)
     theirs = somebody_changes(server, ref, b'"final"', b'"amended"')
     pushed = push_study(study, server)
-    assert counts(pushed) == (0, 0, 558, 0, 1, 0, 0)
+    assert counts(pushed) == (0, 0, ALL - 1, 0, 1, 0, 0)
     [conflict] = [issue for issue in pushed.issues if issue.code == "conflict"]
     assert (conflict.file, conflict.severity) == ("assessments.csv", "error")
     assert ref in conflict.text
@@ -138,8 +140,8 @@ def test_what_somebody_changed_is_not_overwritten(folder: Path, study: Study, se
     }
     kind, _, name = ref.partition("/")
     assert [line for page in Client(server).search(kind, {"_id": name}) for line in page.matches] == [theirs]
-    assert counts(push_study(study, server, take={ref: "ours"})) == (0, 1, 558, 0, 0, 0, 0)
-    assert counts(push_study(study, server)) == (0, 0, 559, 0, 0, 0, 0)
+    assert counts(push_study(study, server, take={ref: "ours"})) == (0, 1, ALL - 1, 0, 0, 0, 0)
+    assert counts(push_study(study, server)) == (0, 0, ALL, 0, 0, 0, 0)
 
 
 def test_theirs_is_kept_until_a_side_changes(folder: Path, study: Study, server: str) -> None:
@@ -147,10 +149,10 @@ def test_theirs_is_kept_until_a_side_changes(folder: Path, study: Study, server:
     edit(folder, "assessments", set_ck("4711"))
     ref = first_update(study, server)
     somebody_changes(server, ref, b'"final"', b'"amended"')
-    assert counts(push_study(study, server, take={ref: "theirs"})) == (0, 0, 559, 0, 0, 0, 0)
-    assert counts(push_study(study, server)) == (0, 0, 559, 0, 0, 0, 0)
+    assert counts(push_study(study, server, take={ref: "theirs"})) == (0, 0, ALL, 0, 0, 0, 0)
+    assert counts(push_study(study, server)) == (0, 0, ALL, 0, 0, 0, 0)
     edit(folder, "assessments", set_ck("4712"))
-    assert counts(push_study(study, server)) == (0, 0, 558, 0, 1, 0, 0)
+    assert counts(push_study(study, server)) == (0, 0, ALL - 1, 0, 1, 0, 0)
 
 
 @pytest.mark.parametrize(("whose", "withdrawn"), [("ours", 1), ("theirs", 0)])
@@ -163,18 +165,18 @@ def test_a_conflict_of_a_row_that_left_ends_with_take(
     ref = first_update(study, server)
     somebody_changes(server, ref, b'"final"', b'"amended"')
     edit(folder, "assessments", lambda rows: rows.remove(next(ck(rows))))
-    assert counts(push_study(study, server, withdraw=True)) == (0, 0, 558, 0, 1, 0, 0)
+    assert counts(push_study(study, server, withdraw=True)) == (0, 0, ALL - 1, 0, 1, 0, 0)
     assert counts(push_study(study, server, withdraw=True, take={ref: whose}))[4:] == (0, withdrawn, 0)
-    assert counts(push_study(study, server, withdraw=True)) == (0, 0, 558, 0, 0, 0, 0)
+    assert counts(push_study(study, server, withdraw=True)) == (0, 0, ALL - 1, 0, 0, 0, 0)
 
 
 def test_without_a_journal_a_difference_is_a_conflict(folder: Path, study: Study, server: str) -> None:
     push_study(study, server)
     journal_path(study.folder, server).unlink()
-    assert counts(push_study(study, server)) == (0, 0, 559, 0, 0, 0, 0)
+    assert counts(push_study(study, server)) == (0, 0, ALL, 0, 0, 0, 0)
     journal_path(study.folder, server).unlink()
     edit(folder, "assessments", set_ck("4711"))
-    assert counts(push_study(study, server)) == (0, 0, 558, 0, 1, 0, 0)
+    assert counts(push_study(study, server)) == (0, 0, ALL - 1, 0, 1, 0, 0)
 
 
 def test_a_resource_to_take_that_is_none(study: Study, tmp_path: Path) -> None:
@@ -227,7 +229,7 @@ def test_a_plan_is_done_as_it_is_or_not_at_all(folder: Path, study: Study, serve
 def test_a_plan_is_done(folder: Path, study: Study, server: str) -> None:
     push_study(study, server)
     edit(folder, "assessments", set_ck("4711"))
-    assert counts(push_study(study, server, planned=plan_study(study, server))) == (0, 1, 558, 0, 0, 0, 0)
+    assert counts(push_study(study, server, planned=plan_study(study, server))) == (0, 1, ALL - 1, 0, 0, 0, 0)
 
 
 def test_a_plan_of_another_target(study: Study, tmp_path: Path) -> None:
@@ -275,7 +277,7 @@ def test_a_file_that_is_no_plan(text: str, tmp_path: Path) -> None:
 
 
 def test_a_plan_writes_nothing(study: Study, tmp_path: Path) -> None:
-    assert plan_study(study, str(tmp_path / "outbox")).counts["create"] == 559
+    assert plan_study(study, str(tmp_path / "outbox")).counts["create"] == ALL
     assert not (tmp_path / "outbox").exists()
     assert not (study.folder / ".fhir-ivig").exists()
 
@@ -325,7 +327,7 @@ def test_damage_inside_a_page_is_noticed_before_anything_is_sent(study: Study, t
     place = data.index(b"Patient/", data.index(b"Patient/") + 60)
     journal.write_bytes(data[:place] + b"Aatient/" + data[place + 8 :])  # now its row is out of order
     with sqlite3.connect(journal) as db:
-        assert len(db.execute("SELECT * FROM resource").fetchall()) == 559
+        assert len(db.execute("SELECT * FROM resource").fetchall()) == ALL
     db.close()
     with pytest.raises(IssueError, match="it is damaged"):
         push_study(study, str(tmp_path / "one"), journal=journal)
@@ -339,8 +341,8 @@ def test_a_journal_that_may_only_be_read(folder: Path) -> None:
         push_study(study, target, journal=journal)
         before = journal.read_bytes(), sorted(journal.parent.iterdir())
         with read_only(Path(name)):
-            assert status_of(study, target, journal=journal).counts == {"confirmed": 559}
-            assert plan_study(study, target, journal=journal).counts["unchanged"] == 559
+            assert status_of(study, target, journal=journal).counts == {"confirmed": ALL}
+            assert plan_study(study, target, journal=journal).counts["unchanged"] == ALL
             with pytest.raises(IssueError) as stopped:
                 push_study(study, target, journal=journal)
             assert [issue.code for issue in stopped.value.issues] == ["no-store"]
@@ -394,12 +396,12 @@ def test_a_journal_without_room_tells_what_was_sent(
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "write", full)
         pushed = push_study(study, server)
-    assert 0 < pushed.created < 559
-    assert pushed.created + pushed.failed == 559
+    assert 0 < pushed.created < ALL
+    assert pushed.created + pushed.failed == ALL
     assert [issue.code for issue in pushed.issues] == ["no-store", "incomplete"]
     assert not status_of(study, server).complete
     assert counts(push_study(study, server))[3:] == (0, 0, 0, 0)
-    assert status_of(study, server).counts == {"confirmed": 559}
+    assert status_of(study, server).counts == {"confirmed": ALL}
 
 
 def test_a_folder_for_rejects_that_is_taken(study: Study, tmp_path: Path) -> None:
@@ -475,8 +477,8 @@ def test_who_sent_what(folder: Path, study: Study, server: str) -> None:
     push_study(study, server)
     edit(folder, "assessments", set_ck("4711"))
     ref = first_update(study, server)
-    assert counts(push_study(study, server, agent="Jane Doe")) == (0, 1, 558, 0, 0, 0, 0)
-    assert counts(push_study(study, server, agent="Jane Doe")) == (0, 0, 559, 0, 0, 0, 0)
+    assert counts(push_study(study, server, agent="Jane Doe")) == (0, 1, ALL - 1, 0, 0, 0, 0)
+    assert counts(push_study(study, server, agent="Jane Doe")) == (0, 0, ALL, 0, 0, 0, 0)
     found = [json.loads(line) for line in provenances()]
     assert len(found) == before + 1
     mine = next(each for each in found if each["target"][0]["reference"].startswith(ref))
@@ -495,6 +497,6 @@ def test_a_folder_that_cannot_be_finished_is_not_taken_for_written(
         patched.setattr(Folder, "finish", full)
         with pytest.raises(IssueError, match="full"):
             push_study(study, str(tmp_path / "outbox"))
-    assert status_of(study, str(tmp_path / "outbox")).counts == {"sent": 559}
-    assert counts(push_study(study, str(tmp_path / "outbox"))) == (559, 0, 0, 0, 0, 0, 0)
-    assert status_of(study, str(tmp_path / "outbox")).counts == {"confirmed": 559}
+    assert status_of(study, str(tmp_path / "outbox")).counts == {"sent": ALL}
+    assert counts(push_study(study, str(tmp_path / "outbox"))) == (ALL, 0, 0, 0, 0, 0, 0)
+    assert status_of(study, str(tmp_path / "outbox")).counts == {"confirmed": ALL}
