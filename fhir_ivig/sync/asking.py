@@ -28,7 +28,7 @@ class StoppedError(Exception):
 class Asking:
     """Asks a server or a folder, from several threads; remembers which ways of telling totals the server has not.
 
-    What was asked and answered before, as `portions` has it, is not asked again. `on_progress` is told the resource
+    What was asked and answered before, as `portions` has it, is not asked again. `progress` is told the resource
     type and how many of it were received.
     """
 
@@ -36,9 +36,9 @@ class Asking:
         self,
         store: Client | Folder,
         portions: Portions,
-        on_progress: Callable[[str, int], None] | None = None,
+        progress: Callable[[str, int], None] | None = None,
     ) -> None:
-        self.store, self.portions, self.on_progress = store, portions, on_progress
+        self.store, self.portions, self.progress = store, portions, progress
         self.totals = self.counts = self.proves = isinstance(store, Client)
         self.unmixed: set[str] = set()  # types of which the cohort has nothing but what is of our codes
         self.lost = Event()  # there is no server any more
@@ -98,10 +98,10 @@ class Asking:
             out.end.flaw = f"the server said {out.end.total} {kind} and gave {taking.matches}"
 
     def _tell(self, kind: str, more: int) -> None:
-        if self.on_progress:
+        if self.progress:
             with self._lock:
                 self._received[kind] += more
-                self.on_progress(kind, self._received[kind])
+                self.progress(kind, self._received[kind])
 
     def note_unmixed(self, kind: str, searches: Iterable[Parameters]) -> None:
         """Notes if what these searches ask for by code is all that there is of the type, as counts tell. Its codes

@@ -74,9 +74,9 @@ class Export:
     """An export kept in `folder` while it goes on."""
 
     def __init__(
-        self, client: Client, bulk: Bulk, folder: Path, on_progress: Callable[[str, int], None] | None = None
+        self, client: Client, bulk: Bulk, folder: Path, progress: Callable[[str, int], None] | None = None
     ) -> None:
-        self.client, self.bulk, self.folder, self.on_progress = client, bulk, folder, on_progress
+        self.client, self.bulk, self.folder, self.progress = client, bulk, folder, progress
         self.state = State({})
 
     def run(self, types: Sequence[str], since: str | None = None) -> Exported:
@@ -199,8 +199,8 @@ class Export:
             reply = self.client.transport.ask("GET", self.state.status, headers={"Accept": "application/json"})
             if reply.status != 202:
                 return self.manifest(reply)
-            if self.on_progress:
-                self.on_progress("bulk export", 0)
+            if self.progress:
+                self.progress("bulk export", 0)
             wait = min(max(pause, seconds(reply.headers)), self.bulk.poll_seconds)
             if time.monotonic() + wait > until:
                 text = "the bulk export takes longer than a day: the same command goes on with it"
@@ -246,5 +246,5 @@ class Export:
         part.replace(target) if lines else part.unlink()
         self.state.lines[name], self.state.begun = lines, {}
         self.state.save(self.folder)
-        if self.on_progress:
-            self.on_progress(file.kind, lines)
+        if self.progress:
+            self.progress(file.kind, lines)

@@ -11,7 +11,7 @@ from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.issue import many
 from fhir_ivig.sync.receiving import Pulled
-from fhir_ivig.sync.source import Server
+from fhir_ivig.sync.source import Origin
 
 if TYPE_CHECKING:
     from fhir_ivig.sync.search import Search
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PERSONAL = ("identifier", "_id")  # parameters whose values name persons
 
 
-def describe(store: Client | Folder, searches: Sequence[Search], pulled: Pulled, server: Server) -> dict[str, Any]:
+def describe(store: Client | Folder, searches: Sequence[Search], pulled: Pulled, server: Origin) -> dict[str, Any]:
     """The manifest of a pull; `complete` is for whoever computes from it. It names no person."""
     return {
         "complete": pulled.complete,

@@ -16,7 +16,7 @@ from fhir_ivig.sync.manifest import describe, earliest, latest
 from fhir_ivig.sync.portions import Portions
 from fhir_ivig.sync.receiving import Pulled, Receiving
 from fhir_ivig.sync.search import Known, Search
-from fhir_ivig.sync.source import NOWHERE, Server, open_source
+from fhir_ivig.sync.source import NOWHERE, Origin, open_source
 from fhir_ivig.sync.whole import whole_folder, write_manifest
 
 __all__ = ["Known", "Pulled", "Search", "pull"]
@@ -32,10 +32,10 @@ def pull(
     *,
     filter_here: bool = False,
     known: Known | None = None,
-    server: Server = NOWHERE,
+    server: Origin = NOWHERE,
     portions: Portions | None = None,
     issues: Iterable[Issue] = (),
-    on_progress: Callable[[str, int], None] | None = None,
+    progress: Callable[[str, int], None] | None = None,
 ) -> Pulled:
     """Writes what the searches find in `source` to the folder `out`: `<type>.ndjson` as received, `manifest.json`.
 
@@ -48,7 +48,7 @@ def pull(
     filtered here; without it, that is an error. `known` narrows the searches to what changed, where the server can
     (else all is asked for, and an information Issue says so). Resources are written once; equal ids with other
     content are all kept, with a warning. `server` is what is known of it, and over how many connections it is asked;
-    the files do not depend on which answers first. `issues` is what was wrong before. `on_progress` is told the
+    the files do not depend on which answers first. `issues` is what was wrong before. `progress` is told the
     resource type and how many of it were received. Where `portions` are kept, a pull that was broken off goes on.
 
     `out` appears (or, if it is an earlier pull, is replaced) all at once, also when the pull is not complete.
@@ -58,7 +58,7 @@ def pull(
     with whole_folder(out) as part:
         kept = portions or Portions(part / ".portions")
         kept.folder.mkdir(mode=0o700, exist_ok=True)
-        run = _Run(store, part, kept, filter_here, known, server, on_progress)
+        run = _Run(store, part, kept, filter_here, known, server, progress)
         run.pulled.issues += issues
         run.all(searches)
         begun = kept.begun or server.time
@@ -81,12 +81,12 @@ class _Run:
         portions: Portions,
         filter_here: bool,
         known: Known | None,
-        server: Server,
-        on_progress: Callable[[str, int], None] | None,
+        server: Origin,
+        progress: Callable[[str, int], None] | None,
     ) -> None:
         self.pulled = Pulled()
         self.receiving = Receiving(part, self.pulled)
-        self.asking = Asking(store, portions, on_progress)
+        self.asking = Asking(store, portions, progress)
         self.store, self.server, self.known = store, server, known
         self.portions, self.filter_here = portions, filter_here
         self.connections = server.connections if isinstance(store, Client) else 1

@@ -15,7 +15,7 @@ from fhir_ivig.sync.incremental import deleted_since
 from fhir_ivig.sync.pull import pull
 from fhir_ivig.sync.receiving import Pulled
 from fhir_ivig.sync.search import Known, Search
-from fhir_ivig.sync.source import Server
+from fhir_ivig.sync.source import Origin
 
 _NOT_OF_PATIENTS = {"ResearchStudy"}  # which an export of Patients does not have
 
@@ -24,11 +24,11 @@ def pull_bulk(
     export: Export,
     searches: Sequence[Search],
     out: Path,
-    server: Server,
+    server: Origin,
     *,
     earlier: Path | None = None,
     known: Known | None = None,
-    on_progress: Callable[[str, int], None] | None = None,
+    progress: Callable[[str, int], None] | None = None,
 ) -> Pulled:
     """As `pull`, from a bulk export of the types of the searches; its Issues are among those of the pull.
 
@@ -47,9 +47,9 @@ def pull_bulk(
             exported.gone |= deleted.refs
             exported.issues += deleted.issues
             _put_beside(exported, out, earlier)
-            return _pick(export, exported, searches, out, server, on_progress)
+            return _pick(export, exported, searches, out, server, progress)
     exported = export.run([kind for kind in kinds if export.bulk.level == "system" or kind not in _NOT_OF_PATIENTS])
-    return _pick(export, exported, searches, out, server, on_progress)
+    return _pick(export, exported, searches, out, server, progress)
 
 
 def _pick(
@@ -57,13 +57,13 @@ def _pick(
     exported: Exported,
     searches: Sequence[Search],
     out: Path,
-    server: Server,
-    on_progress: Callable[[str, int], None] | None,
+    server: Origin,
+    progress: Callable[[str, int], None] | None,
 ) -> Pulled:
     base = export.client.gate.base
     there = replace(server, time=exported.time or server.time, base=base)
     folder = Folder(exported.folder)
-    return pull(folder, searches, out, server=there, issues=exported.issues, on_progress=on_progress)
+    return pull(folder, searches, out, server=there, issues=exported.issues, progress=progress)
 
 
 def _put_beside(exported: Exported, cohort: Path, earlier: Path) -> None:

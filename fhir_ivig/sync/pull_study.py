@@ -28,7 +28,7 @@ from fhir_ivig.sync.pull_bulk import pull_bulk
 from fhir_ivig.sync.receiving import Pulled
 from fhir_ivig.sync.search import Known, Search
 from fhir_ivig.sync.searches import searches
-from fhir_ivig.sync.source import Server, ask_server, open_source
+from fhir_ivig.sync.source import Origin, ask_server, open_source
 from fhir_ivig.sync.tabulate import Tabulated, tabulate_into
 from fhir_ivig.sync.whole import landing, read_manifest, whole_folder, write_manifest
 
@@ -108,7 +108,7 @@ def _fetched(
     store: Client | Folder,
     asked: list[Search],
     bound: Bound,
-    server: Server,
+    server: Origin,
     known: Known | None,
     bulk: Bulk | None,
     out: Path,
@@ -121,10 +121,10 @@ def _fetched(
     in between pulls anew, and gets nothing old.
     """
     if not isinstance(store, Client):
-        yield pull(store, asked, fhir, filter_here=True, server=server, on_progress=progress), []
+        yield pull(store, asked, fhir, filter_here=True, server=server, progress=progress), []
     elif bulk:
         export = Export(store, bulk, out.with_name(f"{out.name}.bulk"), progress)
-        yield pull_bulk(export, asked, fhir, server, earlier=out / "fhir", known=known, on_progress=progress), []
+        yield pull_bulk(export, asked, fhir, server, earlier=out / "fhir", known=known, progress=progress), []
         export.forget()
     else:
         with kept(out.with_name(f"{out.name}.pull")) as portions:
@@ -137,7 +137,7 @@ def _fetched(
                 known=known,
                 server=server,
                 portions=portions,
-                on_progress=progress,
+                progress=progress,
             )
             yield pulled, [*portions.issues, *_kept_on(portions, pulled)]
             if not pulled.broken_off:
@@ -145,7 +145,7 @@ def _fetched(
 
 
 def _same(
-    store: Client, bound: Bound, server: Server, asked: Sequence[Search], known: Known | None
+    store: Client, bound: Bound, server: Origin, asked: Sequence[Search], known: Known | None
 ) -> dict[str, str]:
     """What a pull that was broken off must have in common with one that goes on with it."""
     since = [known.time, *sorted(known.patients)] if known else []

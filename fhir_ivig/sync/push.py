@@ -37,7 +37,7 @@ def apply(
     journal: Journal,
     *,
     withdraw: bool = False,
-    on_progress: Progress | None = None,
+    progress: Progress | None = None,
 ) -> Pushed:
     """Does what a plan says, and notes it in the journal: the intent before each request, the outcome after it.
 
@@ -53,7 +53,7 @@ def apply(
         issues=[*made.issues, *_said(made)],
     )
     journal.write(made.adopted)
-    sending = Sending(made, store, journal, pushed, on_progress)
+    sending = Sending(made, store, journal, pushed, progress)
     try:
         sending.all(_batches(_to_send(made), store.entries, store.size), store.connections)
         if withdraw:

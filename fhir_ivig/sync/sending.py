@@ -53,9 +53,9 @@ class Sending:
     """Batch after batch: into the journal, to the target, into the journal, into the counts."""
 
     def __init__(
-        self, made: Plan, store: Target, journal: Journal, pushed: Pushed, on_progress: Progress | None
+        self, made: Plan, store: Target, journal: Journal, pushed: Pushed, progress: Progress | None
     ) -> None:
-        self.made, self.store, self.journal, self.pushed, self.on_progress = made, store, journal, pushed, on_progress
+        self.made, self.store, self.journal, self.pushed, self.progress = made, store, journal, pushed, progress
         self.outcomes: dict[str, Entry] = {}
         self.wanted, self.done, self.withdraw = made.counts()["create"] + made.counts()["update"], 0, False
 
@@ -107,8 +107,8 @@ class Sending:
         }
         if self.store.at_once:
             self.note()
-        if self.on_progress and not self.withdraw:
-            self.on_progress(sent.group[0].resource_type, self.done, self.wanted)
+        if self.progress and not self.withdraw:
+            self.progress(sent.group[0].resource_type, self.done, self.wanted)
 
     def note(self) -> None:
         """The outcomes into the journal."""

@@ -17,7 +17,7 @@ from fhir_ivig.study.study import Study
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class Origin:
     """What is known of a server before anything is pulled: its and FHIR's versions, and its time, an instant.
 
     `base` is its address, where its resources are in a folder (a bulk export). It is asked for so many resources a
@@ -31,7 +31,7 @@ class Server:
     connections: int = 1
 
 
-NOWHERE = Server()
+NOWHERE = Origin()
 
 
 def server_of(study: Study) -> ServerSettings | None:
@@ -57,7 +57,7 @@ def open_source(source: str | Path | ServerSettings | Client | Folder, token: st
     return connect(settings, token) if settings else Folder(Path(str(source)))
 
 
-def ask_server(store: Client | Folder, version: str, settings: ServerSettings | None = None) -> Server:
+def ask_server(store: Client | Folder, version: str, settings: ServerSettings | None = None) -> Origin:
     """What a server says of itself; nothing where it refuses to, as some do. By that, its `settings` are completed,
     and the store uses so many connections; without settings, as many as it did.
 
@@ -69,14 +69,14 @@ def ask_server(store: Client | Folder, version: str, settings: ServerSettings | 
         reply = store.transport.ask("GET", "metadata")
     except RefusedError:
         use = settings or ServerSettings(store.gate.base)
-        return Server(page=use.page, connections=min(use.connections, store.transport.pace.limit))
+        return Origin(page=use.page, connections=min(use.connections, store.transport.pace.limit))
     statement = store.statement(reply)
     check_release(statement, version, store.gate.base)
     versions = {"fhir": str(statement.get("fhirVersion") or ""), "server": software(statement)}
     use = examine(statement, settings or ServerSettings(store.gate.base)).settings
     if settings:
         store.transport.pace = Pace(use.connections)
-    return Server(
+    return Origin(
         {name: text for name, text in versions.items() if text},
         _instant(reply.headers.get("Date")),
         page=use.page,

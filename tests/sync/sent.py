@@ -21,9 +21,9 @@ def send(
     *,
     entries: int = 50,
     size: int = 1 << 20,
-    on_progress: Callable[[str, int, int], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Pushed:
     """All of `source`; what an earlier call sent and it has no more is not looked at."""
     store = Folder(target) if isinstance(target, Path) else Server(Client(target), "batch", entries, size)
     with closing(Journal.open(journal_path(source.parent, str(target)), {"target": str(target)})) as journal:
-        return apply(plan(source, store, journal=journal, left=False), store, journal, on_progress=on_progress)
+        return apply(plan(source, store, journal=journal, left=False), store, journal, progress=progress)

@@ -17,7 +17,7 @@ from fhir_ivig.sync import incremental, manifest, portions
 from fhir_ivig.sync.portions import Portions, kept
 from fhir_ivig.sync.pull import Search, pull
 from fhir_ivig.sync.pull_study import pull_study
-from fhir_ivig.sync.source import Server
+from fhir_ivig.sync.source import Origin
 
 Start = Callable[[list[dict[str, Any]]], Any]
 ABOUT = {"source": "https://one.example/fhir", "request": "4711"}
@@ -159,7 +159,7 @@ def test_as_many_patients_as_fill_a_page(
     told = GONE if count is None else page(total=count)
     server = scripted([patients, told, page()])
     searches = [Search("Patient"), Search("Observation", {}, "subject")]
-    assert pull(Client(server.base), searches, tmp_path / "out", server=Server(page=500, connections=2)).complete
+    assert pull(Client(server.base), searches, tmp_path / "out", server=Origin(page=500, connections=2)).complete
     asked = [body.count(b"Patient%2Fp") for _, _, _, body in server.requests]
     assert (asked[1], asked[2:]) == (20, groups)
 
@@ -177,7 +177,7 @@ def test_files_do_not_depend_on_who_answers_first(server: str, tmp_path: Path) -
     found = []
     for number in range(3):
         out = tmp_path / f"out{number}"
-        assert pull(Client(server), searches, out, server=Server(page=7, connections=4)).complete
+        assert pull(Client(server), searches, out, server=Origin(page=7, connections=4)).complete
         found.append({path.name: path.read_bytes() for path in out.glob("*.ndjson")})
     assert found[0] == found[1] == found[2]
     assert found[0]["Observation.ndjson"].count(b"\n") == 115

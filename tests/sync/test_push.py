@@ -62,7 +62,7 @@ def versions(server: str, source: Path) -> dict[str, str]:
 
 def test_twice_is_once(server: str, source: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    first = send(source, server, on_progress=lambda *news: told.append(news))
+    first = send(source, server, progress=lambda *news: told.append(news))
     assert counts(first) == (123, 0, 0, 0)
     assert first.issues == []
     assert told == [
