@@ -187,10 +187,10 @@ class Judge:
         found = scores(self._tables, self._population, core_set, self._from, visit)
         self.issues += found.issues
         known = {
-            one: Verdict(score.total >= least, f"{score.total} points at {visit.name}", score.rows)
+            one: Verdict(score.total >= least, (f"{score.total} points at {visit.name}",), score.rows)
             for one, score in found.scores.items()
         }
-        return known | {one: Verdict(None, why, ()) for one, why in found.reasons.items()}
+        return known | {one: Verdict(None, (why,), ()) for one, why in found.reasons.items()}
 
     def _worsening(self, entry: Mapping[str, Any], path: str) -> Asked | None:
         name = entry["worsening"]

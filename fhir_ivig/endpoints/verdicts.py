@@ -61,8 +61,13 @@ class Verdict(NamedTuple):
     """Met, not met, or None where it cannot be told; why, in words; and the rows that say so."""
 
     met: bool | None
-    said: str
+    why: tuple[str, ...]
     rows: tuple[Row, ...]
+
+    @property
+    def said(self) -> str:
+        """Why, as one text."""
+        return "; ".join(self.why)
 
 
 Verdicts = dict[str, Verdict]
@@ -73,8 +78,8 @@ def combined(verdicts: Sequence[Verdict], least: int) -> Verdict:
     met = sum(verdict.met is True for verdict in verdicts)
     unknown = sum(verdict.met is None for verdict in verdicts)
     answer = True if met >= least else False if met + unknown < least else None
-    told = dict.fromkeys(said for verdict in verdicts if verdict.met is answer for said in verdict.said.split("; "))
-    return Verdict(answer, "; ".join(told), tuple(row for verdict in verdicts for row in verdict.rows))
+    why = dict.fromkeys(text for verdict in verdicts if verdict.met is answer for text in verdict.why)
+    return Verdict(answer, tuple(why), tuple(row for verdict in verdicts for row in verdict.rows))
 
 
 def compared(
@@ -88,15 +93,15 @@ def compared(
     change = any(key not in ALONE for key in limits)
     for subject in after.values.keys() | after.reasons.keys():
         if why := before.reasons.get(subject) or after.reasons.get(subject):
-            found[subject] = Verdict(None, f"{measure.name}: {why}", ())
+            found[subject] = Verdict(None, (f"{measure.name}: {why}",), ())
             continue
         first, value = before.values[subject], after.values[subject]
         said = f"{measure.name} {f'{first} to ' if change else ''}{value} at {visit.name}"
         rows = (before.rows[subject], after.rows[subject]) if change else (after.rows[subject],)
         if percent and first <= 0:
-            found[subject] = Verdict(None, f"{said}: there is no percent of {first}", rows)
+            found[subject] = Verdict(None, (f"{said}: there is no percent of {first}",), rows)
             continue
         scale = measure.scale_max or Decimal(0)
         met = all(COMPARISONS[key](value, first, scale, limit) for key, limit in limits.items())
-        found[subject] = Verdict(met, said, rows)
+        found[subject] = Verdict(met, (said,), rows)
     return found
