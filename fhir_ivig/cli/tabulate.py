@@ -38,7 +38,7 @@ DATASETS = ["study", "sdtm", "adam"]
 )
 @click.option(
     "--as",
-    "shape",
+    "written_as",
     type=click.Choice(["tables", "source"]),
     default="tables",
     show_default=True,
@@ -60,7 +60,7 @@ def tabulate(
     out: Path,
     fhir_version: str | None,
     form: str,
-    shape: str,
+    written_as: str,
     datasets: str,
     sort: bool,
     key: Path | None,
@@ -80,7 +80,7 @@ def tabulate(
     """
     if not fhir and (fhir_version or sort):
         raise click.UsageError("--fhir-version and --sort are for FHIR files: name some, or leave the options out.")
-    if shape == "source" and (key or (form, datasets) != ("csv", "study") or not fhir):
+    if written_as == "source" and (key or (form, datasets) != ("csv", "study") or not fhir):
         text = "--as source is for FHIR files, and writes each file in its own format, as it is: leave out --format,"
         raise click.UsageError(f"{text} --datasets and --deidentify.")
     with command(as_json):
@@ -105,10 +105,12 @@ def tabulate(
             own = write_own(loaded, out, form, datasets)
             show_log(own.log)
             finish(own.complete, f"{out}: {counted(own.rows.items())}.", own.as_dict(), as_json)
-        plain = datasets == "study"
-        kept: Literal["csv", "parquet"] = "parquet" if form == "parquet" and plain else "csv"
-        convert = None if form == kept and plain else converted(loaded, form, datasets)
-        convert = refilled(loaded, write_like) if shape == "source" else convert
+        convert = None
+        if written_as == "source":
+            convert = refilled(loaded, write_like)
+        elif datasets != "study" or form not in ("csv", "parquet"):
+            convert = converted(loaded, form, datasets)
+        kept: Literal["csv", "parquet"] = "parquet" if form == "parquet" and not convert else "csv"
         found = run(fhir, loaded, out, version=fhir_version, form=kept, sort=sort, convert=convert, progress=progress)
         progress.end()
         show_log(found.log)
