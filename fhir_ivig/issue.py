@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Severity = Literal["fatal", "error", "warning", "information"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the worst first
 
 # The codes used, all from http://hl7.org/fhir/issue-type (bound `required` to OperationOutcome.issue.code).
 Code = Literal[
@@ -98,6 +99,11 @@ def many(count: int, one: str, several: str = "", form: str = "") -> str:
 def failed(issues: Iterable[Issue]) -> bool:
     """Whether any of the issues is an error or fatal."""
     return any(issue.severity in ("error", "fatal") for issue in issues)
+
+
+def ranked(issues: Iterable[Issue]) -> list[Issue]:
+    """The issues, the worst first."""
+    return sorted(issues, key=lambda issue: SEVERITIES.index(issue.severity))
 
 
 def to_outcome(issues: Iterable[Issue]) -> dict[str, Any]:

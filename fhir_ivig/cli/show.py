@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from fhir_ivig.issue import Issue, IssueError, many, to_outcome
+from fhir_ivig.issue import Issue, IssueError, many, ranked, to_outcome
 
 if TYPE_CHECKING:
     from fhir_ivig.sync.issues import IssueLog
@@ -104,12 +104,10 @@ class _WithoutPandas:
 
 def show_issues(issues: Sequence[Issue], total: int | None = None) -> None:
     """The worst Issues first, on stderr."""
-    order = ("fatal", "error", "warning", "information")
-    ranked = sorted(issues, key=lambda issue: order.index(issue.severity))
-    for issue in ranked[:SHOWN]:
+    for issue in ranked(issues)[:SHOWN]:
         colour = {"fatal": "red", "error": "red", "warning": "yellow"}.get(issue.severity)
         click.secho(str(issue), fg=colour, err=True)
-    hidden = (total if total is not None else len(ranked)) - min(len(ranked), SHOWN)
+    hidden = (total if total is not None else len(issues)) - min(len(issues), SHOWN)
     if hidden > 0:
         click.echo(f"... and {hidden} more", err=True)
 

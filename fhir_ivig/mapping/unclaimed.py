@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fhir_ivig.issue import Issue, from_outcome
+from fhir_ivig.issue import SEVERITIES, Issue, from_outcome
 from fhir_ivig.mapping.elements import elements
 from fhir_ivig.mapping.strictjson import codings, strict_json
 
 if TYPE_CHECKING:
     from fhir_ivig.mapping.columns import Lines
-
-SEVERITIES = ("fatal", "error", "warning", "information")
 
 
 def unclaimed(kind: str, version: str, lines: Lines, place: int, names: list[str], claims: int) -> list[Issue]:

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from fhir_ivig.issue import Issue
+from fhir_ivig.issue import SEVERITIES, Issue, ranked
 from fhir_ivig.report import words
 from fhir_ivig.report.material import Material
 from fhir_ivig.report.sheet import Sheet
 
 SHOWN = 200  # Issues in the report; their counts are of all
-ORDER = ("fatal", "error", "warning", "information")
 
 
 def facts(material: Material) -> list[tuple[str, str]]:
@@ -68,16 +67,15 @@ def hash_sheet(material: Material) -> Sheet:
 def issue_counts(issues: list[Issue]) -> list[tuple[str, int]]:
     """How many Issues of each severity, the worst first."""
     counts = Counter[str](issue.severity for issue in issues)
-    return [(severity, counts[severity]) for severity in ORDER if counts[severity]]
+    return [(severity, counts[severity]) for severity in SEVERITIES if counts[severity]]
 
 
 def issue_sheet(issues: list[Issue]) -> Sheet | None:
     """The Issues, the worst first, none dropped without a word; None where there is none."""
     if not issues:
         return None
-    ranked = sorted(issues, key=lambda issue: ORDER.index(issue.severity))
-    rows = [(issue.severity, issue.place, issue.text) for issue in ranked[:SHOWN]]
-    more = len(ranked) - SHOWN
+    rows = [(issue.severity, issue.place, issue.text) for issue in ranked(issues)[:SHOWN]]
+    more = len(issues) - SHOWN
     note = f"{words.counted(more, 'further issue')} not shown here; the worst come first." if more > 0 else ""
     return Sheet("Issues", ("Severity", "Place", "What, and what to do"), rows, note=note)
 
