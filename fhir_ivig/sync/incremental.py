@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from fhir_ivig.fhir.bundle import LOCATION, head
 from fhir_ivig.fhir.client import Client, RefusedError
 from fhir_ivig.fhir.folder import create
 from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.sync.instants import instant, seconds
 from fhir_ivig.sync.manifest import shown
 from fhir_ivig.sync.receiving import about
 from fhir_ivig.sync.search import Known, Search
@@ -27,21 +28,20 @@ PAGES = 1000
 def known_from(out: Path, store: Client, asked: Sequence[Search]) -> tuple[Known | None, list[Issue]]:
     """What the pull in `out` knows, if a later one may build on it; else an information Issue why not."""
     before, why = read_manifest(out / "fhir"), ""
-    time = before.get("server_time")
+    since = instant(str(before.get("server_time")))
     if before.get("complete") is not True:
         why = "there is no complete earlier pull"
     elif before.get("source") != store.gate.base:
         why = "the earlier pull is from another server"
-    elif not isinstance(time, str) or not _instant(time):
+    elif since is None:
         why = "the earlier pull does not know the server's time"
     elif _asked(before.get("asked")) != _asked([shown(search) for search in asked]):
         why = "the earlier pull asked for something else"
-    if why or not isinstance(time, str):
+    if why or since is None:
         text = f"Everything was asked for, since {why}."
         return None, [Issue("information", "informational", text, str(out))]
-    since = (_instant(time) or datetime.now(UTC)) - OVERLAP
     patients = frozenset(head(line).ref for line in _lines(out / "fhir" / "Patient.ndjson"))
-    return Known(since.strftime("%Y-%m-%dT%H:%M:%SZ"), time, patients), []
+    return Known(seconds(since - OVERLAP), seconds(since), patients), []
 
 
 def _asked(told: object) -> list[tuple[str, ...]]:
@@ -115,7 +115,7 @@ def deleted_since(client: Client, kinds: Iterable[str], time: str) -> Gone:
 
 def _history(client: Client, kind: str, time: str) -> Iterator[_Entry]:
     """The entries of a type's history since a time, newest first."""
-    since, seen = _instant(time), set[str]()
+    since, seen = instant(time), set[str]()
     link = f"{kind}/_history?_since={quote(time)}&_count=200"
     while link not in seen:
         if len(seen) >= PAGES:
@@ -123,7 +123,7 @@ def _history(client: Client, kind: str, time: str) -> Iterator[_Entry]:
         seen.add(link)
         page = _page(json_body(client.transport.ask("GET", link, headers={"Cache-Control": "no-cache"})))
         yield from page.entry
-        times = [_instant(entry.response.lastModified or "") for entry in page.entry if entry.response]
+        times = [instant(entry.response.lastModified) for entry in page.entry if entry.response]
         follow = next((each.url for each in page.link if each.relation == "next" and each.url), None)
         if follow is None or (since and any(each and each < since for each in times)):
             return
@@ -167,11 +167,3 @@ def _lines(file: Path) -> Iterator[bytes]:
     if file.exists():
         with file.open("rb") as stream:
             yield from (line.rstrip(b"\n") for line in stream)
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else None

@@ -47,25 +47,6 @@ def shown(search: Search) -> dict[str, Any]:
     }
 
 
-def earliest(*times: str | None) -> str | None:
-    """The earliest of some instants as texts, in UTC; None where none can be read."""
-    return min(filter(None, map(_instant, times)), default=None)
-
-
-def latest(*times: str | None) -> str | None:
-    """The latest of them."""
-    return max(filter(None, map(_instant, times)), default=None)
-
-
-def _instant(text: str | None) -> str | None:
-    """An instant in UTC, whole seconds, so that it sorts as a text; a fraction is cut off, never rounded up."""
-    try:
-        found = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if found.tzinfo else None
-
-
 def _without_names(name: str, value: str | Sequence[str]) -> str:
     text = value if isinstance(value, str) else " and ".join(value)
     if name not in _PERSONAL:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path
 from threading import get_ident
@@ -23,6 +23,7 @@ import msgspec
 
 from fhir_ivig.fhir.folder import create
 from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.sync.instants import instant
 from fhir_ivig.sync.lease import lease
 
 Parameters = Mapping[str, str | Sequence[str]]
@@ -176,20 +177,12 @@ def _other(state: _State, about: Mapping[str, str], now: str | None) -> str:
         found, expected = state.about.get(name), about.get(name)
         if found != expected:
             return f"its {name} is {found}, expected {expected}"
-    begun, time = _instant(state.begun), _instant(now)
+    begun, time = instant(state.begun), instant(now)
     if begun is None or time is None:
         return "the server does not tell its time, by which it could be known how old that is"
     if not begun <= time <= begun + STALE:
         return f"it began at {state.begun}, and at the server it is {now}"
     return ""
-
-
-def _instant(text: str | None) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo else None
 
 
 def _to_disk(file: IO[bytes]) -> None:

@@ -12,7 +12,8 @@ from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.asking import Asking
 from fhir_ivig.sync.groups import Got, Grouped, lost
-from fhir_ivig.sync.manifest import describe, earliest, latest
+from fhir_ivig.sync.instants import earliest, latest
+from fhir_ivig.sync.manifest import describe
 from fhir_ivig.sync.portions import Portions
 from fhir_ivig.sync.receiving import Pulled, Receiving
 from fhir_ivig.sync.search import Known, Search

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ward import Hospital
 
 from fhir_ivig.fhir.client import Client
 from fhir_ivig.issue import IssueError
-from fhir_ivig.sync import incremental, manifest, portions
+from fhir_ivig.sync import instants, manifest
 from fhir_ivig.sync.portions import Portions, kept
 from fhir_ivig.sync.pull import Search, pull
 from fhir_ivig.sync.pull_study import pull_study
@@ -195,13 +196,13 @@ def test_only_the_server_s_clock_counts(
     before = json.loads((tmp_path / "out/manifest.json").read_text())["server_time"]
     hospital.put(hospital.ck("s", "a", "2024-03-25", 6))
 
-    class Jumped(incremental.datetime):
+    class Jumped(datetime):
         @classmethod
         def now(cls, tz: Any = None) -> Any:
             now = super().now(tz)
             return now.replace(year=now.year + years, day=1)
 
-    for module in (incremental, manifest, portions):
+    for module in (instants, manifest):
         monkeypatch.setattr(module, "datetime", Jumped)
     again = pull_study(hospital.study, server, tmp_path / "out", since_last=True, **some)
     assert (again.complete, again.rows["assessments"]) == (True, 2)

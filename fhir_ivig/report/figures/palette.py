@@ -48,7 +48,6 @@ PAINTS: dict[str, dict[str, str | tuple[str, str]]] = {
     "left": {"fill": "none", "stroke": ("#1b1f24", "#e6e9ec"), "stroke-width": "1.8"},
     "interval": {"fill": "none", "stroke": ("#005f99", "#6cbdf2"), "stroke-width": "2"},
     "good": {"fill": ("#0072b2", "#56b4e9")},
-    "fair": {"fill": ("#6aa9d0", "#33739b")},
     "none": {"fill": ("#c3cbd3", "#4b5662")},
 }
 # Of several arms the first three, told apart by the stroke of their lines too.
