@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.redcap.check import check
-from fhir_ivig.redcap.dictionary import Dictionary, read_dictionary
+from fhir_ivig.redcap.dictionary import Field, read_dictionary
 from fhir_ivig.redcap.export import EVENT, Export, read_export
-from fhir_ivig.redcap.matching import is_unit, measure_of, visit_of, vocabulary
+from fhir_ivig.redcap.matching import is_unit, visit_of, vocabulary
 from fhir_ivig.redcap.project import Project, read_project
 from fhir_ivig.redcap.proposal import Entry, counts, flow, left, scalar
 from fhir_ivig.redcap.propose import Proposing
@@ -61,7 +61,7 @@ def init(dictionary: Path, export: Path | None, out: Path) -> Proposed:
     named = os.path.relpath(export, out) if export else "export.csv"
     proposing = Proposing(fields, read, project, Path(named).as_posix())
     tables = Entry("tables:", below=proposing.entries())
-    entries = [*_head(project), _visits(read, project), _measures(fields), tables]
+    entries = [*_head(project), _visits(proposing), _measures(proposing), tables]
     files = dictionary.name if export is None else f"{dictionary.name} and {export.name}"
     lines = [line for entry in entries for line in entry.lines()]
     out.mkdir(parents=True, exist_ok=True)
@@ -82,35 +82,50 @@ def _head(project: Project) -> Iterator[Entry]:
     yield Entry(text, "to decide", "the identifier system of the record numbers")
 
 
-def _visits(export: Export | None, project: Project) -> Entry:
-    """The events as visits; the day of those that say it in weeks or days."""
-    column = export.own.get(EVENT, "") if export else ""
-    seen = [row.get(column, "") for row in export.rows] if export else []
-    below = []
-    for event in [one for one in project.events or dict.fromkeys(seen) if one]:
-        visit = visit_of(project.events[event] if export and export.labels and project.events else event)
-        day = re.fullmatch(r"(week|day|month)s? (\d+)", visit, re.IGNORECASE)
-        if day and day[1].lower() != "month":
-            days = int(day[2]) * (7 if day[1].lower() == "week" else 1)
-            pairs = {"visit": visit, "day": str(days)}
-            below.append(Entry(f"- {flow(pairs)}", "likely", f"the event {event}; add a window"))
+def _visits(known: Proposing) -> Entry:
+    """The events as visits, or those that fields tell by their names or choices; on the day that the project
+    schedules, or that the name says in weeks or days."""
+    export, project = known.export, known.project
+    column = known.own.get(EVENT, "")
+    events = [*project.events] or [one for one in dict.fromkeys(row.get(column, "") for row in _rows(export)) if one]
+    of_names = dict.fromkeys(visit for form in known.fields.forms for visit in known.visits(form) if visit)
+    asked = [field for form in known.fields.forms if (field := known.visit_field(form))]
+    below: dict[str, Entry] = {}
+    for event in events or [*of_names, *(label for field in asked for label in field.choices.values())]:
+        visit = visit_of(project.events.get(event, event) if known.labels else event)
+        why = f"the event {event}" if events else "as fields or their choices name it"
+        day = re.fullmatch(r"(week|day) (\d+)", visit, re.IGNORECASE)
+        if event in project.days:
+            days, before, after = project.days[event]
+            pairs = {"visit": visit, "day": str(days), "window": [str(days - before), str(days + after)]}
+            entry = Entry(f"- {flow(pairs)}", "likely", f"{why} as scheduled: is day 0 that of the first course?")
+        elif day:
+            pairs = {"visit": visit, "day": str(int(day[2]) * (7 if day[1].lower() == "week" else 1))}
+            entry = Entry(f"- {flow(pairs)}", "likely", f"{why}; add a window")
         else:
             text = f"- {{visit: {scalar(visit)}, day: ?}}"
-            below.append(Entry(text, "to decide", f"the event {event}: is it a visit, on which day?"))
-    return Entry("visits:", below=below or [Entry("- {visit: week 0, day: 0}", "to decide", "the planned visits")])
+            entry = Entry(text, "to decide", f"{why}: is it a visit, on which day?")
+        below.setdefault(visit, entry)
+    planned = Entry("- {visit: week 0, day: 0}", "to decide", "the planned visits")
+    return Entry("visits:", below=[*below.values()] or [planned])
 
 
-def _measures(fields: Dictionary) -> Entry:
+def _rows(export: Export | None) -> Sequence[Mapping[str, str]]:
+    return export.rows if export else ()
+
+
+def _measures(known: Proposing) -> Entry:
+    found: dict[str, tuple[Field, str]] = {}
+    for form in known.fields.forms:
+        found = {**known.measured(form), **found}
     below = []
-    for one in fields.fields.values():
-        if (name := measure_of(one)) is None:
-            continue
-        known = vocabulary()["measures"][name]
-        said = {"label": one.label}
-        if "words" not in known:
+    for name, (one, visit) in found.items():
+        usual = vocabulary()["measures"][name]
+        said = {"label": name if visit else one.label}
+        if "words" not in usual:
             said |= {"unit": one.note} if is_unit(one.note) else {"unit": "?"}
-        said |= {key: known[key] for key in ("better",) if key in known}
-        said |= {"scale_max": one.most} if known.get("scale") and one.most else {}
+        said |= {key: usual[key] for key in ("better",) if key in usual}
+        said |= {"scale_max": one.most} if usual.get("scale") and one.most else {}
         sure = "?" not in said.values()
         why = f"the field {one.name}" + (", its note and validation" if "unit" in said else "")
         below.append(Entry(f"{name}: {flow(said)}", "likely" if sure else "to decide", why if sure else "its unit"))

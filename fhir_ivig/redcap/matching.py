@@ -36,12 +36,13 @@ def table_of(form: str, label: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def columns_of(table: Table, fields: Iterable[Field]) -> dict[str, list[Field]]:
-    """Column -> the fields that may be it: by the longest end of their names, else by their labels; types fit."""
+def columns_of(table: Table, called: Mapping[str, Field]) -> dict[str, list[Field]]:
+    """Column -> the fields that may be it: by the longest end of what they are called, else by their labels; types
+    fit."""
     found: dict[str, list[Field]] = {}
     names = vocabulary()["columns"].get(table.name, {})
-    for field in fields:
-        ends = _ends(field.name)
+    for called_so, field in called.items():
+        ends = _ends(called_so)
         every = [(ends.index(name), column) for column, known in names.items() for name in known if name in ends]
         every = sorted(every) or [(0, column) for column, known in names.items() if joined(field.label) in known]
         if every and fits(table.columns[every[0][1]], field):
@@ -70,23 +71,23 @@ def fits(column: Column, field: Field) -> bool:
     return field.kind != "checkbox" and not field.validation.startswith("date")
 
 
-def measure_of(field: Field) -> str | None:
-    """The measure that a field's whole name or label is called, and whose values it can hold."""
+def measure_of(name: str, field: Field) -> str | None:
+    """The measure that a field is called, by this name or its label, and whose values it can hold."""
     known: Mapping[str, Any] = vocabulary()["measures"]
-    texts = {field.name, joined(field.label)}
+    texts = {name, joined(field.label)}
     number = field.kind == "calc" or (field.kind == "text" and not field.validation.startswith("date"))
     found = [
-        name
-        for name, one in known.items()
+        measure
+        for measure, one in known.items()
         if texts & set(one["names"]) and (bool(field.choices) if "words" in one else number)
     ]
     return found[0] if len(found) == 1 else None
 
 
-def beside(field: Field, fields: Iterable[Field]) -> dict[str, Field]:
-    """Column of assessments -> the field that holds it for this one's value."""
-    known = {f"{field.name}_{end}": column for column, ends in vocabulary()["beside"].items() for end in ends}
-    return {known[each.name]: each for each in fields if each.name in known}
+def beside(name: str, called: Mapping[str, Field]) -> dict[str, Field]:
+    """Column of assessments -> the field that holds it for the value of the one called so."""
+    known = {f"{name}_{end}": column for column, ends in vocabulary()["beside"].items() for end in ends}
+    return {known[each]: field for each, field in called.items() if each in known}
 
 
 def word_of(label: str, words: Iterable[str]) -> str | None:
@@ -99,8 +100,19 @@ def word_of(label: str, words: Iterable[str]) -> str | None:
 
 
 def visit_of(event: str) -> str:
-    """`week 0` of `week_0_arm_1`."""
-    return re.sub(r"_arm_\d+$", "", event).replace("_", " ")
+    """`week 0` of `week_0_arm_1`, `Week 0` of `Week 0 (Arm 1: IVIG)`."""
+    return re.sub(r"(_arm_\d+| \(Arm \d+: .*\))$", "", event).replace("_", " ")
+
+
+def visit_in(name: str) -> tuple[str, str]:
+    """The visit that a field's name ends or begins with, and the name without it: `week 4` and `ck` of `ck_wk4` and
+    `week_4_ck`; no visit and the whole name where it tells none."""
+    for visit, words in vocabulary()["visits"].items():
+        several = "|".join(words)
+        place = rf"(?:{several})_?0*(?P<number>\d+)" if "N" in visit else rf"(?:{several})"
+        if found := re.fullmatch(rf"(?P<name>\w+?)_{place}", name) or re.fullmatch(rf"{place}_(?P<name>\w+)", name):
+            return visit.replace("N", found.groupdict().get("number", "")), found["name"]
+    return "", name
 
 
 def is_unit(text: str) -> bool:

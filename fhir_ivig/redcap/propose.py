@@ -9,20 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from fhir_ivig.redcap.dictionary import Field
+from fhir_ivig.redcap.assessing import Assessing
+from fhir_ivig.redcap.dictionary import Field, box
 from fhir_ivig.redcap.export import EVENT, GROUP, INSTANCE, INSTRUMENT
-from fhir_ivig.redcap.known import Known
 from fhir_ivig.redcap.matching import (
     alike,
-    beside,
     columns_of,
-    fits,
-    is_unit,
-    measure_of,
     table_of,
     unit_of,
-    visit_of,
-    vocabulary,
     word_of,
 )
 from fhir_ivig.redcap.proposal import Certainty, Entry, flow, scalar
@@ -33,24 +27,26 @@ ONE_ROW = ("subjects", "dispositions")  # of each subject
 _CERTAINTIES: Sequence[Certainty] = ("sure", "likely", "to decide")
 
 
-class Proposing(Known):
+class Proposing(Assessing):
     """The lines under `tables`, from what is known."""
 
     def entries(self) -> list[Entry]:
         """The lines under `tables`."""
         parts: dict[str, list[Entry]] = {}
         undecided = []
-        for form, fields in self.fields.forms.items():
-            table = table_of(form, self.project.labels.get(form, ""))
+        for (table, *_), forms in self._together().items():
+            fields = [one for form in forms for one in self.fields.forms[form]]
             mine = [one for one in fields if one is not self.fields.record and self.their(one)]
-            if table is None:
-                undecided.append(self._unknown(form, mine))
-            elif table == "assessments":
-                parts.setdefault(table, []).append(self._part(table, form, self._assessments(form, mine)))
-            else:
-                parts.setdefault(table, []).append(
-                    self._part(table, form, self._columns(study_tables()[table], form, mine))
-                )
+            if not table:
+                undecided.append(self._unknown(forms[0], mine))
+                continue
+            known = study_tables()[table]
+            below = self._assessments(forms[0]) if table == "assessments" else self._columns(known, forms[0], mine)
+            part = self._part(table, forms, below)
+            if table in ONE_ROW and table in parts:
+                why = "a subject has one row, which a part above gives"
+                part = Entry(part.text, "to decide", why, part.below)
+            parts.setdefault(table, []).append(part)
         if parts and (ignored := self._ignored(parts)):
             first = next(iter(parts.values()))
             own = Entry(f"ignore: [{', '.join(map(scalar, ignored))}]", "sure", "columns of REDCap itself")
@@ -64,8 +60,20 @@ class Proposing(Known):
             found.append(Entry(f"{table}:", below=several))
         return found + [one for one in undecided if one.below]
 
-    def _part(self, table: str, form: str, below: list[Entry]) -> Entry:
-        title = self.project.labels.get(form) or form
+    def _together(self) -> dict[tuple[str, ...], list[str]]:
+        """Table (empty where it is not known) and what tells its parts apart -> forms; those that hold the one row of
+        a subject together are one part."""
+        found: dict[tuple[str, ...], list[str]] = {}
+        for form in self.fields.forms:
+            table = table_of(form, self.project.labels.get(form, "")) or (
+                "assessments" if self.measured(form) else ""
+            )
+            together = table in ONE_ROW and not self.instrument(form)[0]
+            found.setdefault((table, *(self.events(form)[0] if together else [form])), []).append(form)
+        return found
+
+    def _part(self, table: str, forms: Sequence[str], below: list[Entry]) -> Entry:
+        form, title = forms[0], " and ".join(self.project.labels.get(each) or each for each in forms)
         where: dict[str, str | list[str]] = {}
         certain: list[Certainty] = []
         events, told = self.events(form)
@@ -82,18 +90,11 @@ class Proposing(Known):
             f"- file: {scalar(self.file)}",
             "likely",
             f"{table}, for it is the form {title}",
-            (*said, *self._times(form), *below),
+            (*said, *self._reading([one for each in forms for one in self.fields.forms[each]]), *below),
         )
 
-    def _times(self, form: str) -> Iterator[Entry]:
-        times = [one.validation for one in self.fields.forms[form] if one.validation.startswith("datetime")]
-        if times:
-            seconds = ":ss" if all("seconds" in one for one in times) else ""
-            yield Entry(f"date_order: YYYY-MM-DD hh:mm{seconds}", "sure", "how REDCap exports times")
-            yield Entry("zone: ?", "to decide", "REDCap's times have no zone: which one is meant?")
-
     def _columns(self, table: Table, form: str, fields: Sequence[Field]) -> list[Entry]:
-        found = columns_of(table, fields)
+        found = columns_of(table, {one.name: one for one in fields})
         columns, codes, boxes, constants = [self._subject()], [], [], []
         for name, column in table.columns.items():
             several = found.get(name, [])
@@ -133,44 +134,6 @@ class Proposing(Known):
             said.append(Entry("ticks: [Checked, Unchecked]", "sure", "how a labelled export has them"))
         return [*said, *self._missing()]
 
-    def _subject(self) -> Entry:
-        return Entry(f"subject: {scalar(self.their(self.fields.record))}", "sure", "the record's name")
-
-    def _missing(self) -> list[Entry]:
-        codes = self.project.missing
-        words = list(codes.values() if self.labels else codes)
-        return (
-            [Entry(f"missing: [{', '.join(map(scalar, words))}]", "sure", "the project's missing-data codes")]
-            if codes
-            else []
-        )
-
-    def _said(self, one: Field) -> str:
-        also = "" if one.validation or one.choices or one.kind != "text" else ", not validated in REDCap"
-        return f"{one.label}{also}"
-
-    def _rest(self, fields: Sequence[Field]) -> Iterator[Entry]:
-        for one in fields:
-            yield Entry(
-                f"?: {scalar(self.their(one))}",
-                "to decide",
-                f"{one.name}, {one.label} ({one.kind}): a column, or under ignore",
-            )
-
-    def _codes(self, column: Column, one: Field, words: Sequence[str] = ()) -> list[Entry]:
-        """The choices of a field as our words."""
-        words = words or column.values or (("yes", "no") if column.type == "boolean" else ())
-        below = []
-        for code, label in one.choices.items():
-            theirs = label if self.labels else code
-            word = word_of(label, words) if words else label
-            if word is None:
-                below.append(Entry(f"{scalar(theirs)}: ?", "to decide", f"{label}: one of {', '.join(words)}"))
-            elif theirs != word:
-                sure: Certainty = "sure" if not words or alike(word, label) else "likely"
-                below.append(Entry(f"{scalar(theirs)}: {scalar(word)}", sure, label))
-        return [Entry(f"{column.name}:", below=below)] if below else []
-
     def _boxes(self, column: Column, one: Field) -> Iterator[Entry]:
         for code, label in one.choices.items():
             word = word_of(label, column.values)
@@ -188,58 +151,6 @@ class Proposing(Known):
             "?:", "to decide", f"the form {self.project.labels.get(form) or form}: of which table is it?", below
         )
 
-    def _assessments(self, form: str, fields: Sequence[Field]) -> list[Entry]:
-        table = study_tables()["assessments"]
-        measured = {one.name: name for one in fields if (name := measure_of(one))}
-        near = {name: beside(self.fields.fields[name], fields) for name in measured}
-        taken = {*measured, *(one.name for several in near.values() for one in several.values())}
-        rest = [one for one in fields if one.name not in taken]
-        dates = [one for one in rest if fits(table.columns["date"], one) and one.validation.startswith("date")]
-        named = columns_of(table, dates).get("date", [])
-        [date] = named if len(named) == 1 else dates if len(dates) == 1 else [None]
-        columns = [self._subject()]
-        if EVENT in self.own:
-            columns.append(Entry(f"visit: {scalar(self.own[EVENT])}", "likely", "each event is a visit"))
-        else:
-            columns.append(
-                Entry("visit: ?", "to decide", "which visit a row is, or a constant in each of several rows")
-            )
-        rows = [self._row(self.fields.fields[name], measure, near[name]) for name, measure in measured.items()]
-        dated = [row for name, row in zip(measured, rows, strict=True) if "date" in near[name]]
-        other = [row for name, row in zip(measured, rows, strict=True) if "date" not in near[name]]
-        date = date if other else None
-        if date:
-            below = [Entry("rows:", below=other)]
-            dated.append(Entry(f"- columns: {flow({'date': self.their(date)})}", "likely", self._said(date), below))
-        elif other:
-            columns.append(
-                Entry("date: ?", "to decide", "when it was measured: no one date of the form looks like it")
-            )
-            dated += other
-        columns += self._rest([one for one in rest if one is not date])
-        visits = [
-            Entry(f"{scalar(event)}: {scalar(visit_of(event))}", "likely", "the event's name")
-            for event in self.events(form)[0]
-            if visit_of(event) != event
-        ]
-        codes = [Entry("codes:", below=[Entry("visit:", below=visits)])] if visits and EVENT in self.own else []
-        return [Entry("columns:", below=columns), *codes, *self._missing(), Entry("rows:", below=dated)]
-
-    def _row(self, one: Field, measure: str, near: Mapping[str, Field]) -> Entry:
-        known = vocabulary()["measures"][measure]
-        columns = {column: self.their(field) for column, field in {"value": one, **near}.items()}
-        words = known.get("words", ())
-        constants = {"measure": measure, **({} if words else {"unit": one.note})}
-        table = study_tables()["assessments"]
-        codes = self._codes(table.columns["value"], one, words) if words else []
-        for column, field in near.items():
-            codes += self._codes(table.columns[column], field)
-        certainty: Certainty = "likely" if words or is_unit(one.note) else "to decide"
-        why = self._said(one) if certainty == "likely" else f"{one.label}: which unit?"
-        below = [Entry(f"constants: {flow(constants)}", certainty, "measure by its name, unit by its note")]
-        below += [Entry("codes:", below=codes)] if codes else []
-        return Entry(f"- columns: {flow(columns)}", certainty, why, below)
-
     def _ignored(self, parts: Mapping[str, Sequence[Entry]]) -> list[str]:
         """Columns that REDCap makes, and that no line names."""
         said = " ".join(one.text for several in parts.values() for part in several for one in part.every())
@@ -247,9 +158,11 @@ class Proposing(Known):
             names = [name for name in self.export.header if name not in self.export.meant]
         else:
             names = [*self.own.values(), *(f"{form}_complete" for form in self.fields.forms)]
+        checkboxes = [one.name for one in self.fields.fields.values() if one.kind == "checkbox"]
+        boxes = {box(name, code) for name in checkboxes for code in self.project.missing}
         kept = (
             {*self.own.values()}
-            | {name for name in names if re.search("_(complete|timestamp)$", name)}
+            | {name for name in names if re.search("_(complete|timestamp)$", name) or name in boxes}
             | {"Complete?"}
         )
         return [name for name in names if name in kept and not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said)]

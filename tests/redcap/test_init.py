@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from fhir_ivig.cli import main
@@ -102,8 +105,8 @@ def test_a_study_that_is_there_is_left(tmp_path: Path) -> None:
     assert (tmp_path / "study.yaml").read_text("utf-8") == "mine"
 
 
-def small(folder: Path, fields: list[str], export: str = "") -> str:
-    """What is proposed from fields (`name,form,kind,label,choices,note,validation`) and perhaps an export."""
+def proposed(folder: Path, fields: list[str], export: str = "", project: dict[str, Any] | None = None) -> Result:
+    """`init` on fields (`name,form,kind,label,choices,note,validation`), perhaps an export and what the API tells."""
     names = list(COLUMNS)
     places = [0, 1, 3, 4, 5, 6, 7]
     with (folder / "dictionary.csv").open("w", encoding="utf-8", newline="") as file:
@@ -118,7 +121,14 @@ def small(folder: Path, fields: list[str], export: str = "") -> str:
     if export:
         (folder / "records.csv").write_text(export, "utf-8")
         words += ["--export", folder / "records.csv"]
-    done = propose(*words)
+    if project:
+        (folder / "project.json").write_text(json.dumps(project), "utf-8")
+    return propose(*words)
+
+
+def small(folder: Path, fields: list[str], export: str = "") -> str:
+    """The study.yaml that is proposed, without an Issue."""
+    done = proposed(folder, fields, export)
     assert done.exit_code == 0, done.output
     return (folder / "out/study.yaml").read_text("utf-8")
 
@@ -216,3 +226,26 @@ def test_missing_data_codes_of_the_project(tmp_path: Path, missing: str) -> None
         (tmp_path / name).write_text(text.replace('codes": ""', f'codes": "{missing}"'), "utf-8")
     assert propose("--from-redcap", tmp_path, "--out", tmp_path / "out").exit_code == 0
     assert "missing: [UNK, '-99']" in active((tmp_path / "out/study.yaml").read_text("utf-8"))
+
+
+CASES = yaml.safe_load(Path(__file__).with_name("proposals.yaml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_a_small_project_is_proposed(tmp_path: Path, case: dict[str, Any]) -> None:
+    done = proposed(tmp_path, case["fields"], "\n".join(case.get("export", [])), case.get("project"))
+    text = (tmp_path / "out/study.yaml").read_text("utf-8")
+    wanted = case.get("lines", [])
+    assert [line for line in wanted if line not in active(text)] == [], text
+    assert [said for said in case.get("left", []) if said not in done.stdout] == [], done.stdout
+    assert [said for said in case.get("not", []) if said in "\n".join(active(text))] == [], text
+    if "reads" in case:
+        (tmp_path / "out/study.yaml").write_text(
+            decide(text, {"# title": "title", **dict([*DECIDED.items()][:5])}), "utf-8"
+        )
+        parts = list(read_table(Study.load(tmp_path / "out/study.yaml"), "assessments"))
+        assert [issue for part in parts for issue in part.issues] == []
+        rows = [
+            {name: cell for name, cell in row.items() if cell} for part in parts for row in part.batch.to_pylist()
+        ]
+        assert rows == case["reads"]
