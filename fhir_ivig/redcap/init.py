@@ -26,6 +26,9 @@ _ABOVE = """\
 #   likely     a name, label or note usually means this: look at it
 #   to decide  not known: take the # away and fill it in, or take the line away
 """
+_ELSEWHERE = (
+    "# The export lies outside of this folder: it is read, but `tabulate --as source` cannot write it back.\n"
+)
 
 
 @dataclass(slots=True)
@@ -62,10 +65,11 @@ def init(dictionary: Path, export: Path | None, out: Path) -> Proposed:
     proposing = Proposing(fields, read, project, Path(named).as_posix())
     tables = Entry("tables:", below=proposing.entries())
     entries = [*_head(project), _visits(proposing), _measures(proposing), tables]
+    above = _ABOVE + (_ELSEWHERE if named.startswith("..") else "")
     files = dictionary.name if export is None else f"{dictionary.name} and {export.name}"
     lines = [line for entry in entries for line in entry.lines()]
     out.mkdir(parents=True, exist_ok=True)
-    write_private(file, _ABOVE.format(files=files) + "\n".join(lines) + "\n")
+    write_private(file, above.format(files=files) + "\n".join(lines) + "\n")
     return Proposed(file, counts(entries), list(left(entries)), issues)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,9 +103,10 @@ def record_names(api: Api, dictionary: Dictionary) -> list[str]:
 
 
 def paged(
-    api: Api, names: Sequence[str], dictionary: Dictionary, page: int, groups: bool = False
+    api: Api, named: Iterable[str], dictionary: Dictionary, page: int, groups: bool = False
 ) -> Iterator[list[dict[str, str]]]:
     """Rows of these records, so many records at once; those that are not there give no rows."""
+    names = list(named)
     for start in range(0, len(names), page):
         yield _told(api, api.records(names[start : start + page], groups=groups), dictionary)
 

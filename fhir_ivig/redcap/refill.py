@@ -80,26 +80,28 @@ def plan(
         raise IssueError(*wrong)
     there = {place_of(row, dictionary): row for row in _rows(api, ours, dictionary)}
     found = Refill()
+    columns: dict[str, Field | None] = {name: asked for name, (asked, _) in ours.meant.items() if not asked.computed}
+    columns.pop(dictionary.record.name, None)
+    columns[GROUP] = None
     for place, row in placed(ours, dictionary, project, there, known, found.issues):
-        changes = list(_changes(place, row, there.get(place), ours, dictionary))
+        changes = list(_changes(place, row, there.get(place), columns))
         found.equal += sum(change.here == change.there for change in changes)
         changes = [change for change in changes if change.here != change.there]
         found.changes += changes
         if status:
-            forms = {ours.meant[each.column][0].form: None for each in changes if each.column in ours.meant}
+            sure = [each for each in changes if each.kind != "differ" and each.column in ours.meant]
+            forms = dict.fromkeys(ours.meant[each.column][0].form for each in sure)
             found.changes += _status(place, forms, there.get(place), STATUS[status])
     return found
 
 
 def _changes(
-    place: Place, row: Mapping[str, str], there: Mapping[str, str] | None, ours: Export, dictionary: Dictionary
+    place: Place, row: Mapping[str, str], there: Mapping[str, str] | None, columns: Mapping[str, Field | None]
 ) -> Iterator[Change]:
     """The filled cells of a row with what is there, equal or not."""
-    columns: dict[str, Field | None] = {name: asked for name, (asked, _) in ours.meant.items() if not asked.computed}
-    columns |= {GROUP: None}
     for column, asked in columns.items():
         here, old = row.get(column, ""), (there or {}).get(column, "")
-        if not here or asked is dictionary.record:
+        if not here:
             continue
         filled = bool(old)
         if asked and asked.kind == "checkbox":  # REDCap has 0 for a box not ticked, and for a question not answered
@@ -123,7 +125,7 @@ def _alike(there: Sequence[str], ours: Export, dictionary: Dictionary) -> Iterat
     for number, row in enumerate(ours.rows, 2):
         name = row[column].strip()
         if (other := known.setdefault(name.casefold(), name)) != row[column]:
-            text = f"`{row[column]}` is `{other}` for REDCap, which knows no capital letters: write it so."
+            text = f"`{row[column]}` is `{other}` for REDCap, which knows no capital letters and blanks: write it so."
             yield Issue("error", "conflict", text, ours.file, number, column)
 
 
@@ -133,17 +135,39 @@ def push(api: Api, found: Refill, dictionary: Dictionary, *, overwrite: bool = F
     IssueError where REDCap refuses the first records; where it refuses later ones, an Issue.
     """
     sending = [change for change in found.changes if overwrite or change.kind != "differ"]
+    records = _write(api, sending, dictionary, page, found.issues)
+    there: dict[Place, dict[str, str]] = {}
+    groups = any(change.column == GROUP for change in sending)
+    for rows in paged(api, records, dictionary, page, groups):
+        there |= {place_of(row, dictionary): row for row in rows}
+    for change in sending:
+        if change.place[0] not in records:
+            continue
+        now = there.get(change.place, {}).get(change.column)
+        if now == change.here:
+            found.sent += 1
+        else:
+            where = " ".join(part for part in change.place if part)
+            text = f"{where}: what was sent is not there" + (f", but `{now}`." if now else ".")
+            found.issues.append(Issue("error", "conflict", text, column=change.column))
+    return found
+
+
+def _write(
+    api: Api, sending: Sequence[Change], dictionary: Dictionary, page: int, issues: list[Issue]
+) -> dict[str, None]:
+    """Import, so many records at once; those of the imports that REDCap took, each whole."""
     rows: dict[Place, dict[str, str]] = {}
     for change in sending:
         rows.setdefault(change.place, {})[change.column] = change.here
     columns = dict.fromkeys(change.column for change in sending)
-    names = [dictionary.record.name, EVENT, INSTRUMENT, INSTANCE]
-    used = [name for number, name in enumerate(names) if any(place[number] for place in rows)]
+    names = (dictionary.record.name, EVENT, INSTRUMENT, INSTANCE)
+    used = [number for number in range(len(names)) if any(place[number] for place in rows)]
     records = list(dict.fromkeys(place[0] for place in rows))
     for start in range(0, len(records), page):
         part = records[start : start + page]
         data = [
-            {**{name: place[names.index(name)] for name in used}, **{name: row.get(name, "") for name in columns}}
+            {**{names[number]: place[number] for number in used}, **{name: row.get(name, "") for name in columns}}
             for place, row in rows.items()
             if place[0] in part
         ]
@@ -152,25 +176,13 @@ def push(api: Api, found: Refill, dictionary: Dictionary, *, overwrite: bool = F
         except IssueError as error:
             if not start:
                 raise
-            text = f"Nothing was sent from record {part[0]} on; what was sent before is there."
-            found.issues += [*error.issues, Issue("error", "incomplete", text)]
-            records = records[:start]
-            break
+            text = f"From record {part[0]} on nothing was taken: look what is there with `redcap plan`."
+            issues += [*error.issues, Issue("error", "incomplete", text)]
+            return dict.fromkeys(records[:start])
         if {*taken} != {*part}:
             text = "REDCap did not take all of these records: look what is there with `redcap plan`."
-            found.issues.append(Issue("error", "processing", f"{', '.join(part)}: {text}"))
-    there: dict[Place, dict[str, str]] = {}
-    for answer in paged(api, records, dictionary, page, GROUP in columns):
-        there |= {place_of(row, dictionary): row for row in answer}
-    for change in sending:
-        if change.place[0] not in records:
-            continue
-        if there.get(change.place, {}).get(change.column) == change.here:
-            found.sent += 1
-        else:
-            text = f"{' '.join(part for part in change.place if part)}: what was sent is not there."
-            found.issues.append(Issue("error", "conflict", text, column=change.column))
-    return found
+            issues.append(Issue("error", "processing", f"{', '.join(part)}: {text}"))
+    return dict.fromkeys(records)
 
 
 def _rows(api: Api, ours: Export, dictionary: Dictionary) -> Iterator[dict[str, str]]:

@@ -141,7 +141,7 @@ def test_what_went_before_a_refusal_is_told(redcap_project: RedcapServer, tmp_pa
     words = (refilled(tmp_path, {}), "--study", FOLDER, "--url", redcap_project.url, "--page", 1)
     done = run("redcap", "push", *words)
     assert (done.exit_code, "HARA-03 is locked" in done.output) == (1, True), done.output
-    assert "Nothing was sent from record HARA-03 on" in done.output
+    assert "From record HARA-03 on nothing was taken" in done.output
     assert "what was sent is not there" not in done.output
     assert {row["record_id"] for row in redcap_project.rows} == {"HARA-01", "HARA-02"}
     redcap_project.before = lambda asked: None

@@ -75,16 +75,16 @@ class RedcapServer(ThreadingHTTPServer):
         names = [name for name in self.header if not fields or name in (*fields, *PLACE)]
         names = [name for name in names if instances or name not in PLACE[1:]]
         if asked.get("exportDataAccessGroups") == "true":
-            names.insert(names.index(PLACE[0]) + 1, GROUP)
+            names.insert(1 + max(n for n, name in enumerate(names) if name in (self.record, *PLACE)), GROUP)
         return self.written([names, *([row.get(name, "") for name in names] for row in rows)] if rows else [], asked)
 
     def shown(self, row: dict[str, str]) -> dict[str, str]:
         """A row with the group of its record, and 0 for what is not filled of the boxes and status of its forms."""
-        events = {
-            one["form"] for one in self.project["formEventMapping"] if one["unique_event_name"] == row[PLACE[0]]
-        }
-        repeating = {one["form_name"] for one in self.project["repeatingFormsEvents"]}
-        forms = {row[PLACE[1]]} if row[PLACE[1]] else events - repeating
+        mapped = self.project.get("formEventMapping", ())
+        events = {one["form"] for one in mapped if one["unique_event_name"] == row.get(PLACE[0])}
+        forms = events if mapped else {cells[1] for cells in self.dictionary[1:]}
+        repeating = {one["form_name"] for one in self.project.get("repeatingFormsEvents", ())}
+        forms = {form} if (form := row.get(PLACE[1])) else forms - repeating
         boxes = {cells[0]: cells[1] for cells in self.dictionary[1:] if cells[3] == "checkbox"}
         empty = {
             name: "0"
@@ -205,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
 def redcap(folder: Path, *, empty: bool = False) -> Iterator[RedcapServer]:
     """The stand-in, running."""
     server = RedcapServer(folder, empty=empty)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield server
