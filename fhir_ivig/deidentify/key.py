@@ -31,7 +31,7 @@ _FEWEST, _MOST = (round(years * 365.2425) for years in YEARS)
 class Key:
     """A key of one study. Equal texts give equal hashes and days as long as the key is the same. new: just made."""
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     new: bool = field(default=False, compare=False)
 
     def hashed(self, kind: str, text: str) -> str:

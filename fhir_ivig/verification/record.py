@@ -18,6 +18,7 @@ from fhir_ivig.sync.whole import MARKER, passing_folder, read_manifest
 from fhir_ivig.verification.carried import Carried
 from fhir_ivig.yamltext import load
 
+TABLES = (".csv", ".parquet", ".xlsx")
 _MAY_BE = Issue(
     "warning",
     "incomplete",
@@ -68,6 +69,9 @@ def record_of(
     if isinstance(against, str | Path) and not is_address(str(against)) and not Path(against).exists():
         text = "There is no such folder, and it is no address of a server: pull the record, or correct it."
         raise IssueError(Issue("fatal", "not-found", text, str(against)))
+    if isinstance(against, str | Path) and Path(against).suffix in TABLES and Path(against).is_file():
+        text = "This is one table: name the folder that holds all of the record."
+        raise IssueError(Issue("fatal", "not-supported", text, str(against)))
     with passing_folder() as held:
         source = str(against) if isinstance(against, Path) else against
         out = held / "record"

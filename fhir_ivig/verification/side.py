@@ -109,10 +109,10 @@ def read_side(study: Study, name: str, passing: bool = False) -> tuple[Side, lis
     origins = [(block.file, block.cells) for block in filled]
     side = Side(table, cells, numbers, places, origins, _collected(study, name, cells), passing=passing)
     side.flaws = _flaws(side, issues)
-    side.lost = [
-        f"{one.file}:{one.row}" for one in issues if one.severity == "error" and (one.row or 1) > 1 and not one.column
-    ]
-    side.whole = not any(issue.severity in ("fatal", "error") and (issue.row or 1) == 1 for issue in issues)
+    errors = [issue for issue in issues if issue.severity == "error"]
+    side.lost = [f"{one.file}:{one.row}" for one in errors if (one.row or 1) > 1 and not one.column]
+    broken = any(issue.severity == "fatal" for issue in issues)
+    side.whole = not broken and all((issue.row or 1) > 1 for issue in errors)
     try:
         side.resources = _resources(study.folder, name, numbers)
     except (pa.ArrowException, KeyError, OSError):

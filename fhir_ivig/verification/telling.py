@@ -164,11 +164,12 @@ class Telling:
         matched = tables[name]
         starts = {tables[table].left.cell(move.left, column) for table, move in found}
         exchanged = len(starts) > 1
+        date = matched.left.table.columns[column].type in ("date", "dateTime")
         ends = matched.left.cell(first.left, column), matched.right.cell(first.right, column)
         counted = all(number(end or "") is not None for end in ends)
         kind = _MOVED.get(column, "numbered otherwise" if counted else "value")
         kind = "swapped subjects" if exchanged and column == "subject" else kind
-        date = matched.left.table.columns[column].type in ("date", "dateTime")
+        kind = "empty" if None in ends else "date" if date else kind
         said = ["All else is equal."] + ["The other one is exchanged with it."] * (exchanged and column != "subject")
         if len(found) > 1:
             said.append(_rows(Counter(table for table, _ in found)))
@@ -184,8 +185,8 @@ class Telling:
             matched,
             first.left,
             first.right,
-            kind="date" if date else kind,
-            outcome=OUTCOMES[DIFFERENT],
+            kind=kind,
+            outcome=OUTCOMES[ONLY_RECORD if ends[0] is None else ONLY_STUDY if ends[1] is None else DIFFERENT],
             column=column,
             study=ends[0],
             record=ends[1],

@@ -188,6 +188,12 @@ def test_nothing_to_compare_with(typed: Typed, study: Path, tmp_path: Path, agai
     assert done.stderr.startswith("fatal: ")
 
 
+def test_one_table_is_no_record(typed: Typed, study: Path, record: Path) -> None:
+    done = typed("diff", study, "--against", record / "assessments.csv")
+    assert done.code == 3
+    assert "This is one table: name the folder" in done.stderr
+
+
 def test_without_a_record(typed: Typed, study: Path) -> None:
     done = typed("diff", study)
     assert done.code == 3

@@ -57,8 +57,9 @@ def test_what_differs(case: dict[str, Any], tmp_path: Path) -> None:
     assert failed(found.issues) == case.get("errors", False)
 
 
-def test_a_table_that_cannot_be_read_is_not_compared_and_that_is_said(tmp_path: Path) -> None:
-    case = {"table": "subjects", "columns": "subject;sex", "study": ["A;male"], "record": ["A;male"]}
+@pytest.mark.parametrize(("columns", "row"), [("subject;sex", "A;male"), ("subject,sex", 'A,"male')])
+def test_a_table_that_cannot_be_read_is_not_compared_and_that_is_said(columns: str, row: str, tmp_path: Path) -> None:
+    case = {"table": "subjects", "columns": columns, "study": ["B,male", row], "record": [row]}
     found = compared(case, tmp_path)
     assert (found.left_out, found.differences, found.equal) == (["subjects (the study's cannot be read)"], [], False)
 
