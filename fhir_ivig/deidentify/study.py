@@ -18,7 +18,7 @@ from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.classes import class_of, fault
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.issues import IssueLog
-from fhir_ivig.sync.whole import MARKER, landing, read_manifest, whole_folder
+from fhir_ivig.sync.whole import MARKER, landing, read_manifest, real, whole_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,8 +100,8 @@ def deidentify(
             found.log.add(of_output(exported.log.first))
         said = {"study": study.study, "deidentified": True, **found.as_dict(), "classes": _classes(study)}
         (part / MARKER).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        there = landing(out.resolve(), part)
-        found.out = None if there == out.resolve() else there
+        there = landing(real(out), part)
+        found.out = None if there == real(out) else there
     if known.new:
         found.log.add([new_key(key)])
     return found

@@ -36,7 +36,7 @@ def whole_folder(out: Path, inputs: Iterable[Path] = (), *, keep_complete: bool 
     `inputs` lies in it, if it cannot be written, or if the disk is full; then `out` is as it was. Two runs at once
     each write their own; the one that ends last stays.
     """
-    out = _real(out)
+    out = real(out)
     check_place(out, inputs)
     part, earlier = (out.with_name(f".{out.name}.{os.getpid()}.{what}") for what in ("part", "earlier"))
     try:
@@ -92,9 +92,9 @@ def write_manifest(folder: Path, said: Mapping[str, Any]) -> None:
 
 def check_place(out: Path, inputs: Iterable[Path]) -> None:
     """IssueError if a folder cannot go to `out`: what is there is no earlier output, or an input is in it."""
-    out = _real(out)
+    out = real(out)
     for path in inputs:
-        if _real(path).is_relative_to(out):
+        if real(path).is_relative_to(out):
             text = f"{path} is read and lies in the folder to write: choose another folder."
             raise IssueError(Issue("fatal", "conflict", text, str(out)))
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -106,7 +106,7 @@ def check_place(out: Path, inputs: Iterable[Path]) -> None:
         raise IssueError(Issue("fatal", "conflict", text, str(out)))
 
 
-def _real(path: Path) -> Path:
+def real(path: Path) -> Path:
     """A path without its links; of links in a circle, which `Path.resolve` takes for a fault, as far as it goes."""
     return Path(os.path.realpath(path))
 

@@ -75,9 +75,10 @@ def misfiled(
 ) -> list[Move]:
     """The rows among these that stand under another key on the other side; `pairs` are those that have one key.
 
-    Only where it is certain: all columns but one of the key are equal, just one row of each whole table is so, and,
-    where the subject is the other one, an exact date or a private cell is among what is equal, and what stands under
-    its own key on the other side belongs elsewhere too: of many subjects two may well have one value on one day.
+    Only where it is certain: all columns but one of the key are equal, an exact date or more than one cell beside the
+    key among them, and just one row of each whole table is so. Where the subject is the other one, an exact date or a
+    number that names a person is among what is equal, and what stands under its own key on the other side belongs
+    elsewhere too: of many subjects two may well have one value on one day.
     """
     open_left, open_right = set(ours), set(theirs)
     moves: list[Move] = []
@@ -85,11 +86,12 @@ def misfiled(
     for column in (*reversed(keys[1:]), keys[0]):
         if not open_left or not open_right:
             break
-        names = [*(name for name in keys if name != column), *(one.name for one in compared(left, right))]
+        content = [one.name for one in compared(left, right)]
+        names = [*(name for name in keys if name != column), *content]
         one, other = (joined(texts(side, names), EMPTY) for side in (left, right))
         ends = texts(left, [column])[0], texts(right, [column])[0]
         found = _alone(one, other, sorted(open_left), sorted(open_right))
-        found = [(a, b) for a, b in found if ends[0][a].as_py() != ends[1][b].as_py()]
+        found = [(a, b) for a, b in found if ends[0][a].as_py() != ends[1][b].as_py() and _enough(left, a, content)]
         if column == "subject":
             found = _closed([(a, b) for a, b in found if _telling(left, a, names)], moves, pairs)
         moves += [Move(a, b, column) for a, b in found]
@@ -138,6 +140,11 @@ def _alone(one: pa.Array, other: pa.Array, ours: list[int], theirs: list[int]) -
         and places[0][text][0] in free[0]
         and places[1][text][0] in free[1]
     ]
+
+
+def _enough(side: Side, row: int, content: Sequence[str]) -> bool:
+    """Whether a row says more beside its key than one word or number, which may well be that of another row."""
+    return sum(side.cell(row, name) is not None for name in content) > 1 or _telling(side, row, content)
 
 
 def _telling(side: Side, row: int, names: Sequence[str]) -> bool:

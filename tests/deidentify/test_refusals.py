@@ -81,6 +81,12 @@ def test_a_key_in_the_folder_to_write_is_refused(tmp_path: Path) -> None:
         deidentify(study, tmp_path / "out" / "key", tmp_path / "out")
 
 
+def test_links_in_a_circle_are_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "out")
+    with pytest.raises(IssueError, match="Cannot write: Not a directory"):
+        run(sample(tmp_path / "study"))
+
+
 def test_twice_is_refused(tmp_path: Path) -> None:
     run(sample(tmp_path / "study"))
     with pytest.raises(IssueError, match="de-identified already"):
