@@ -105,7 +105,8 @@ def _study_in(study: Study, folder: Path) -> Study:
     tables were not written here."""
     file = folder / "study.yaml"
     if file.exists():
-        base = load(file).value.get("base") if load(file).kind == "mapping" else None
+        root = load(file)
+        base = root.value.get("base") if root.kind == "mapping" else None
         if base is not None and base.value != study.base:
             text = f"This is the record of another study: its base is {base.value}, not {study.base}."
             raise IssueError(Issue("fatal", "conflict", text, str(file)))
