@@ -95,27 +95,22 @@ def check_endpoints(study: Study) -> list[Issue]:
 
 
 def write_records(records: Sequence[dict[str, Any]], out: Path) -> None:
-    """The records as a CSV file (lists joined by `; `, empty for what is not known) or a JSON file, by the suffix;
-    for their owner only."""
-    import csv
-    import io
-
+    """The records as a CSV file (lists joined by `; `, empty for what is not known; see `to_csv`) or a JSON file, by
+    the suffix; for their owner only."""
+    from fhir_ivig.report.sheet import to_csv
     from fhir_ivig.sync.whole import write_private
 
     if out.suffix not in (".csv", ".json"):
         raise IssueError(Issue("fatal", "not-supported", "Write a file that ends in .csv or .json.", str(out)))
     if out.suffix == ".json":
-        write_private(out, json.dumps(records, ensure_ascii=False, indent=2) + "\n")
-        return
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(records[0] if records else ())
-    writer.writerows([_cell(value) for value in record.values()] for record in records)
-    write_private(out, text.getvalue())
+        text = json.dumps(records, ensure_ascii=False, indent=2) + "\n"
+    else:
+        text = to_csv(records[0] if records else (), (map(_cell, record.values()) for record in records))
+    write_private(out, text)
 
 
-def _cell(value: Any) -> Any:
-    return "; ".join(value) if isinstance(value, list) else value
+def _cell(value: Any) -> str:
+    return "" if value is None else "; ".join(value) if isinstance(value, list) else str(value)
 
 
 def write_fhir(found: Answers, out: Path) -> int:

@@ -20,7 +20,7 @@ from fhir.resources.R4B.measure import Measure as MeasureR4
 from fhir.resources.R4B.measurereport import MeasureReport as MeasureReportR4
 from small_study import SAMPLE, STUDY, sample, tables
 
-from fhir_ivig.answers import answer, check_endpoints, trace_endpoint
+from fhir_ivig.answers import answer, check_endpoints, trace_endpoint, write_records
 from fhir_ivig.cli import main
 from fhir_ivig.cli.results import results_table
 from fhir_ivig.endpoints.compute import compute
@@ -185,6 +185,11 @@ def test_fhir_of_what_cannot_be_told_and_of_hostile_words() -> None:
     assert measure["url"] == report["measure"] == "urn:oid:1.2:endpoint:<b>"
     assert measure["name"] == "Endpoint__b_"
     MeasureReportR4.model_validate_json(json.dumps(report))
+
+
+def test_no_cell_of_records_is_a_formula(tmp_path: Path) -> None:
+    write_records([{"value": "=1+1", "low": -2.5, "p": None, "warnings": ["one", 'two, "2"']}], tmp_path / "r.csv")
+    assert (tmp_path / "r.csv").read_text("utf-8") == 'value,low,p,warnings\n\'=1+1,-2.5,,"one; two, ""2"""\n'
 
 
 def test_command_writes_files(tmp_path: Path) -> None:
