@@ -6,7 +6,6 @@ Where the server chooses the ids, `assigned.Assigned` stands before it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 
 from fhir_ivig.fhir.bundle import Answer, Put, batch, head
@@ -53,28 +52,25 @@ class Server:
     def search(self, resource_type: str, wanted: Mapping[str, str]) -> dict[str, bytes]:
         """The resources that a search finds, by id. IssueError if the server gives fewer than it says it has: what is
         held back would be taken for new, and overwritten or doubled."""
-        asked = {**wanted, **({"_total": "accurate"} if self._totals else {})}
-        found: dict[str, bytes] = {}
-        total = 0
         try:
-            for page in self.client.search(resource_type, asked):
-                found |= {head(resource).id or "": resource for resource in page.matches}
-                total = max(total, page.total or 0)
+            return self._search(resource_type, {**wanted, **({"_total": "accurate"} if self._totals else {})})
         except RefusedError as refused:
             if not self._totals or refused.status != 400:
                 raise
-            found = self._without_totals().search(resource_type, wanted)  # else it is something else that it minds
+            found = self._search(resource_type, wanted)  # refused again, it is something else that it minds
             self._totals = False
             return found
+
+    def _search(self, resource_type: str, asked: Mapping[str, str]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        total = 0
+        for page in self.client.search(resource_type, asked):
+            found |= {head(resource).id or "": resource for resource in page.matches}
+            total = max(total, page.total or 0)
         if len(found) < total:
             text = f"the server has {total} {resource_type} of those asked for and gave {len(found)}: push again"
             raise IssueError(Issue("error", "incomplete", text))
         return found
-
-    def _without_totals(self) -> Server:
-        other = copy(self)
-        other._totals = False
-        return other
 
     def put(self, puts: Sequence[Put]) -> list[Answer]:
         """What became of each resource, all of one type: sent as one bundle, or as halves if it is refused whole."""

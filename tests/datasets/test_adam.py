@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from datasets.read_back import READ
 from datasets.shapes import BUNDLES, STUDIES, rows, sample, shape
+from sample_study import copied
 
 from fhir_ivig.datasets.analysis import began_after
 from fhir_ivig.datasets.output import converted
@@ -93,7 +93,7 @@ def test_they_are_what_the_endpoints_say() -> None:
 
 def several(tmp_path: Path, rule: str, *more: str) -> list[Row]:
     """CK of HARA-01 where week 12 has further rows and the measure a rule for several."""
-    folder = shutil.copytree(BUNDLES / "hara2003", tmp_path / "study")
+    folder = copied(tmp_path / "study")
     text = (folder / "study.yaml").read_text("utf-8")
     (folder / "study.yaml").write_text(text.replace("CK: {", f"CK: {{several: {rule}, "), "utf-8")
     with (folder / "assessments.csv").open("a", encoding="utf-8") as file:
@@ -133,7 +133,7 @@ def test_one_of_several_stands_for_the_visit(tmp_path: Path, rule: str, day: str
 
 
 def test_several_without_a_rule_are_an_issue_and_none_stands(tmp_path: Path) -> None:
-    folder = shutil.copytree(BUNDLES / "hara2003", tmp_path / "study")
+    folder = copied(tmp_path / "study")
     with (folder / "assessments.csv").open("a", encoding="utf-8") as file:
         file.write(f"{MORE[0]}\n")
     made, issues = shape(folder, "adam")
@@ -143,7 +143,7 @@ def test_several_without_a_rule_are_an_issue_and_none_stands(tmp_path: Path) -> 
 
 
 def test_without_a_baseline_that_is_said(tmp_path: Path) -> None:
-    folder = shutil.copytree(BUNDLES / "hara2003", tmp_path / "study")
+    folder = copied(tmp_path / "study")
     text = (folder / "study.yaml").read_text("utf-8").replace("{visit: week 0, day: 0,", "{visit: week 0, day: -1,")
     (folder / "study.yaml").write_text(text, "utf-8")
     made, issues = shape(folder, "adam")
@@ -174,7 +174,7 @@ def test_emergent_under_treatment(onset: str, start: str, emergent: bool | None)
 
 
 def test_an_onset_that_leaves_it_open_is_named(tmp_path: Path) -> None:
-    folder = shutil.copytree(BUNDLES / "hara2003", tmp_path / "study")
+    folder = copied(tmp_path / "study")
     text = (folder / "adverse_events.csv").read_text("utf-8")
     (folder / "adverse_events.csv").write_text(text.replace(",1999-06-24,", ",1999-06,"), "utf-8")
     made, issues = shape(folder, "adam")
@@ -217,7 +217,7 @@ def test_a_row_leads_to_its_resource(tmp_path: Path) -> None:
 
 def test_parts_whose_rows_have_the_same_numbers(tmp_path: Path) -> None:
     """A second file of assessments has CK of HARA-01 at week 12 again, in a row of the same number."""
-    folder = shutil.copytree(BUNDLES / "hara2003", tmp_path / "study")
+    folder = copied(tmp_path / "study")
     text = (folder / "study.yaml").read_text("utf-8").replace("CK: {", "CK: {several: last, ")
     text = text.replace("  assessments: {}\n", "  assessments: [{}, {file: more.csv}]\n")
     (folder / "study.yaml").write_text(text, "utf-8")

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from datasets.read_back import READ
+from sample_study import copied
 
 from fhir_ivig.datasets.output import KINDS, converted, write_own, writer
 from fhir_ivig.datasets.own import own_dataset
@@ -129,7 +130,7 @@ def test_values_are_numbers_where_all_measures_are() -> None:
 
 
 def test_a_row_in_which_something_is_wrong_is_left_out_and_named(tmp_path: Path) -> None:
-    folder = shutil.copytree(BUNDLES / "hara2003", tmp_path / "study")
+    folder = copied(tmp_path / "study")
     subjects = (folder / "subjects.csv").read_text().replace("female", "femail", 1)
     (folder / "subjects.csv").write_text(subjects)
     written = write_own(Study.load(folder / "study.yaml"), tmp_path / "out", "xpt")
@@ -140,7 +141,7 @@ def test_a_row_in_which_something_is_wrong_is_left_out_and_named(tmp_path: Path)
 
 
 def test_a_table_that_cannot_be_read_is_no_empty_file(tmp_path: Path) -> None:
-    folder = shutil.copytree(BUNDLES / "hara2003", tmp_path / "study")
+    folder = copied(tmp_path / "study")
     (folder / "subjects.csv").unlink()
     (folder / "dispositions.csv").write_text((folder / "dispositions.csv").read_text().partition("\n")[0] + "\n")
     written = write_own(Study.load(folder / "study.yaml"), tmp_path / "out", "xpt")
@@ -212,7 +213,7 @@ def test_an_output_is_replaced_but_not_the_study(tmp_path: Path) -> None:
         write_own(study, tmp_path / "out", kind)
     assert (tmp_path / "out/subjects.xpt").exists()
     assert not (tmp_path / "out/datasets.xlsx").exists()
-    folder = shutil.copytree(BUNDLES / "hara2003", tmp_path / "study")
+    folder = copied(tmp_path / "study")
     with pytest.raises(IssueError, match="lies in the folder to write"):
         write_own(Study.load(folder / "study.yaml"), folder, "xpt")
     (tmp_path / "other").mkdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +14,7 @@ from datasets.read_back import READ
 from datasets.shapes import BUNDLES, STUDIES, rows, sample, shape
 from hypothesis import given
 from hypothesis import strategies as st
+from sample_study import copied
 
 from fhir_ivig.datasets.dataset import Dataset
 from fhir_ivig.datasets.declared import FORMS, Declared, declarations
@@ -166,7 +166,7 @@ def test_from_fhir_they_are_the_same_with_their_resources(standard: str, tmp_pat
 
 def altered(tmp_path: Path, old: str, new: str) -> Path:
     """The Hara sample with something else in its study.yaml."""
-    folder = shutil.copytree(BUNDLES / "hara2003", tmp_path / "study")
+    folder = copied(tmp_path / "study")
     text = (folder / "study.yaml").read_text("utf-8")
     assert old in text
     (folder / "study.yaml").write_text(text.replace(old, new), "utf-8")
