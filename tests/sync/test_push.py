@@ -211,6 +211,13 @@ def test_a_batch_refused_whole_is_halved(scripted: Start, abc: Path) -> None:
     assert {issue.row for issue in pushed.issues} == {2}
 
 
+def test_a_server_that_takes_no_total_is_asked_without(scripted: Start, abc: Path) -> None:
+    server = scripted([REFUSED, searchset(), answered("201", "201", "201"), searchset(A, B, C)])
+    assert counts(send(abc, server.base)) == (3, 0, 0, 0)
+    searches = [body for _, path, _, body in server.requests if path.endswith("_search")]
+    assert [b"_total=accurate" in body for body in searches] == [True, False, False]
+
+
 def test_an_answer_too_few_fails_the_batch_only(scripted: Start, abc: Path) -> None:
     pushed = send(abc, scripted([searchset(), answered("201"), answered("201"), searchset(C)]).base, entries=2)
     assert counts(pushed) == (1, 0, 0, 2)
