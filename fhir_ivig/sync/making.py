@@ -30,7 +30,7 @@ from fhir_ivig.sync.planned import Change, Planned
 from fhir_ivig.sync.push import open_target
 from fhir_ivig.sync.server import Server
 from fhir_ivig.sync.steps import State, Take
-from fhir_ivig.sync.whole import passing_folder
+from fhir_ivig.sync.whole import passing_folder, real
 
 Progress = Callable[..., None]
 _INDEX = re.compile(r"\[\d+\]")
@@ -105,7 +105,7 @@ class Made:
 def name_of(target: str | ServerSettings) -> str:
     """A server by its base address, a folder by its path."""
     settings = server_settings(target)
-    return settings.base.rstrip("/") if settings else str(Path(str(target)).resolve())
+    return settings.base.rstrip("/") if settings else str(real(Path(str(target))))
 
 
 def about(study: Study, name: str, version: str | None) -> dict[str, str]:
@@ -186,10 +186,10 @@ def _refuse_own(study: Study, target: Path) -> None:
     """IssueError if the target is a folder in which study.yaml or a table of the study stands."""
     own = [study.path, *study.files]
     for path in own:
-        if path.resolve().parent == target.resolve():
+        if real(path).parent == real(target):
             text = f"{path.name} of this study stands here: choose another folder for the FHIR files, such as "
             text += f"{target / 'fhir'}."
-            raise IssueError(Issue("fatal", "conflict", text, str(target.resolve())))
+            raise IssueError(Issue("fatal", "conflict", text, str(real(target))))
 
 
 def _named(study: Study, links: str | Path | None, journal: Journal) -> str | None:

@@ -40,6 +40,14 @@ def test_an_earlier_output_is_replaced(fill: Callable[[list[str]], Done], tmp_pa
     assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize("words", [*WRITERS, ["push", "{sample}", "--to", "{out}"]], ids=lambda words: words[0])
+def test_links_in_a_circle_are_no_folder(fill: Callable[[list[str]], Done], tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "out")
+    done = fill(words)
+    assert done.code == 3
+    assert "fault of fhir-ivig" not in done.stderr
+
+
 @writers
 def test_a_foreign_folder_is_refused(fill: Callable[[list[str]], Done], tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "out").mkdir()
