@@ -96,7 +96,8 @@ def _visits(known: Proposing) -> Entry:
     asked = [field for form in known.fields.forms if (field := known.visit_field(form))]
     below: dict[str, Entry] = {}
     for event in events or [*of_names, *(label for field in asked for label in field.choices.values())]:
-        visit = visit_of(project.events.get(event, event) if known.labels else event)
+        told = project.events.get(event, event) if known.labels else event
+        visit = visit_of(told) if events else event
         why = f"the event {event}" if events else "as fields or their choices name it"
         day = re.fullmatch(r"(week|day) (\d+)", visit, re.IGNORECASE)
         if event in project.days:
@@ -121,7 +122,7 @@ def _rows(export: Export | None) -> Sequence[Mapping[str, str]]:
 def _measures(known: Proposing) -> Entry:
     found: dict[str, tuple[Field, str]] = {}
     for form in known.fields.forms:
-        found = {**known.measured(form), **found}
+        found |= {name: said for name, said in known.measured(form).items() if name not in found}
     below = []
     for name, (one, visit) in found.items():
         usual = vocabulary()["measures"][name]

@@ -47,14 +47,15 @@ class Lines(Known):
 
     def _said(self, one: Field) -> str:
         also = "" if one.validation or one.choices or one.kind != "text" else ", not validated in REDCap"
-        return f"{one.label}{also}"
+        return f"{one.label}{also}{', an identifier' if one.identifier else ''}"
 
     def _rest(self, fields: Sequence[Field]) -> Iterator[Entry]:
         for one in fields:
+            kind = f"{one.kind}, an identifier" if one.identifier else one.kind
             yield Entry(
                 f"?: {scalar(self.their(one))}",
                 "to decide",
-                f"{one.name}, {one.label} ({one.kind}): a column, or under ignore",
+                f"{one.name}, {one.label} ({kind}): a column, or under ignore",
             )
 
     def _codes(self, column: Column, one: Field, words: Sequence[str] = ()) -> list[Entry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from fhir_ivig.issue import Issue
 from fhir_ivig.redcap.dictionary import Dictionary
@@ -28,10 +28,10 @@ def keys(study: Study) -> dict[str, tuple[str, ...]]:
 
 
 def place_of(row: Mapping[str, str], dictionary: Dictionary) -> Place:
-    """As the row itself tells it."""
+    """As the row itself tells it; 1 and 01 are one instance."""
     names = (dictionary.record.name, EVENT, INSTRUMENT, INSTANCE)
     record, event, form, instance = (row.get(name, "") for name in names)
-    return record, event, form, instance
+    return record, event, form, str(int(instance)) if instance.isdecimal() else instance
 
 
 def placed(
@@ -44,21 +44,27 @@ def placed(
 ) -> Iterator[tuple[Place, Mapping[str, str]]]:
     """Each row with its place: for an instance that is not told, that of the row there with the same key (`known`),
     else the next one. A row whose place cannot be said, or is that of another row, is an Issue."""
-    taken = {*there, *(place for row in ours.rows if (place := place_of(row, dictionary))[3])}
+    taken: dict[tuple[str, ...], dict[Place, None]] = {}  # instances, by all that stands before
+    for place in [*there, *(place_of(row, dictionary) for row in ours.rows)]:
+        if place[3].isdecimal():
+            taken.setdefault(place[:3], {})[place] = None
     first: dict[Place, int] = {}
     for number, row in enumerate(ours.rows, 2):
         place, why = place_of(row, dictionary), ""
         if place[1] in project.repeating_events and not place[3]:
             why = f"The event {place[1]} repeats: fill {INSTANCE}."
+        elif place[3] and not place[3].isdecimal():
+            why = f"`{place[3]}` is no number of an instance."
         elif place[2] and not place[3]:
-            key = known.get(place[2], ())
-            same = _same(row, place, key, there)
+            key, instances = known.get(place[2], ()), taken.setdefault(place[:3], {})
+            same = [each for each in instances if each in there and _key(there[each], key) == _key(row, key)]
             if not key or len(same) > 1:
                 why = f"{len(same)} instances there have the same {', '.join(key)}" if key else "its key is not known"
                 why = f"Which instance of {place[2]} this row is cannot be said, {why}: fill {INSTANCE}."
             else:
-                place = same[0] if same else (*place[:3], str(1 + max(_instances(taken, place), default=0)))
-                taken.add(place)
+                after = 1 + max((int(each[3]) for each in instances), default=0)
+                place = same[0] if same else (*place[:3], str(after))
+                instances[place] = None
         if not why and first.setdefault(place, number) != number:
             why = f"The rows {first[place]} and {number} are the same row of the project: keep one."
         if why:
@@ -67,15 +73,5 @@ def placed(
             yield place, row
 
 
-def _same(
-    row: Mapping[str, str], place: Place, key: Sequence[str], there: Mapping[Place, Mapping[str, str]]
-) -> list[Place]:
-    mine = [row.get(name, "") for name in key]
-    return [
-        each for each, cells in there.items()
-        if each[:3] == place[:3] and [cells.get(name, "") for name in key] == mine
-    ]  # fmt: skip
-
-
-def _instances(taken: Iterable[Place], place: Place) -> Iterator[int]:
-    return (int(each[3]) for each in taken if each[:3] == place[:3] and each[3].isdecimal())
+def _key(row: Mapping[str, str], names: Sequence[str]) -> list[str]:
+    return [row.get(name, "") for name in names]

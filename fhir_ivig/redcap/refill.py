@@ -157,19 +157,19 @@ def _write(
     api: Api, sending: Sequence[Change], dictionary: Dictionary, page: int, issues: list[Issue]
 ) -> dict[str, None]:
     """Import, so many records at once; those of the imports that REDCap took, each whole."""
-    rows: dict[Place, dict[str, str]] = {}
+    rows: dict[str, dict[Place, dict[str, str]]] = {}
     for change in sending:
-        rows.setdefault(change.place, {})[change.column] = change.here
+        rows.setdefault(change.place[0], {}).setdefault(change.place, {})[change.column] = change.here
     columns = dict.fromkeys(change.column for change in sending)
     names = (dictionary.record.name, EVENT, INSTRUMENT, INSTANCE)
-    used = [number for number in range(len(names)) if any(place[number] for place in rows)]
-    records = list(dict.fromkeys(place[0] for place in rows))
+    used = [number for number in range(len(names)) if any(change.place[number] for change in sending)]
+    records = list(rows)
     for start in range(0, len(records), page):
         part = records[start : start + page]
         data = [
             {**{names[number]: place[number] for number in used}, **{name: row.get(name, "") for name in columns}}
-            for place, row in rows.items()
-            if place[0] in part
+            for record in part
+            for place, row in rows[record].items()
         ]
         try:
             taken = api.write(data)

@@ -49,6 +49,7 @@ def test_the_sample_is_read_as_it_was_after_seven_decisions(tmp_path: Path) -> N
     assert done.exit_code == 0, done.output
     file = tmp_path / "study.yaml"
     text = file.read_text("utf-8")
+    assert re.findall(r"(\w+): .*, an identifier$", text, re.MULTILINE) == ["birth_date", "mrn"]
     checked = CliRunner().invoke(main, ["check", str(tmp_path)])
     assert checked.exit_code == 3
     for name in ("study", "status", "base", "fhir_version"):
