@@ -60,11 +60,10 @@ class Api:
             "record", type="flat", rawOrLabel="raw", records=tuple(names), fields=tuple(fields), **asked
         )
 
-    def write(self, rows: Sequence[dict[str, str]]) -> list[str]:
-        """Import rows, of which empty cells change nothing; the names of the records that REDCap took."""
-        asked = {"type": "flat", "overwriteBehavior": "normal", "forceAutoNumber": "false", "dateFormat": "YMD"}
-        found = self.told("record", action="import", data=json.dumps(rows), returnContent="ids", **asked)
-        return [str(name) for name in found]
+    def write(self, rows: Sequence[dict[str, str]]) -> None:
+        """Import rows, of which empty cells change nothing. What REDCap answers is how many records they were."""
+        how = {"type": "flat", "overwriteBehavior": "normal", "forceAutoNumber": "false", "dateFormat": "YMD"}
+        self._ask({"content": "record", "action": "import", "format": "json", "data": json.dumps(rows), **how})
 
     def _ask(self, asked: dict[str, Any]) -> str:
         pairs = [("token", self._token), ("returnFormat", "json")]

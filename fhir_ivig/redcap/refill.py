@@ -156,7 +156,7 @@ def push(api: Api, found: Refill, dictionary: Dictionary, *, overwrite: bool = F
 def _write(
     api: Api, sending: Sequence[Change], dictionary: Dictionary, page: int, issues: list[Issue]
 ) -> dict[str, None]:
-    """Import, so many records at once; those of the imports that REDCap took, each whole."""
+    """Import, so many records at once, each import whole or not at all; the records until REDCap refused one."""
     rows: dict[str, dict[Place, dict[str, str]]] = {}
     for change in sending:
         rows.setdefault(change.place[0], {}).setdefault(change.place, {})[change.column] = change.here
@@ -172,16 +172,13 @@ def _write(
             for place, row in rows[record].items()
         ]
         try:
-            taken = api.write(data)
+            api.write(data)
         except IssueError as error:
             if not start:
                 raise
             text = f"From record {part[0]} on nothing was taken: look what is there with `redcap plan`."
             issues += [*error.issues, Issue("error", "incomplete", text)]
             return dict.fromkeys(records[:start])
-        if {*taken} != {*part}:
-            text = "REDCap did not take all of these records: look what is there with `redcap plan`."
-            issues.append(Issue("error", "processing", f"{', '.join(part)}: {text}"))
     return dict.fromkeys(records)
 
 

@@ -122,7 +122,7 @@ class RedcapServer(ThreadingHTTPServer):
             old |= {name: cell for name, cell in row.items() if cell or overwrites}
         self.rows.sort(key=self.order)
         names = list(dict.fromkeys(row[self.record] for row in rows))
-        return json.dumps(names if asked.get("returnContent") == "ids" else {"count": len(names)})
+        return json.dumps({"count": len(names)})
 
     def order(self, row: dict[str, str]) -> tuple[Any, ...]:
         """Records in order, their events, the forms that repeat, the instances."""
