@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"  # one that every program shows as it stands here
+_HARMLESS = NUMBER.replace(r"\.", "[.,]") + "|-"  # a number as a spreadsheet with decimal commas has it, a dash alone
 
 
 def at(file: str, place: int, name: str, severity: Severity, code: Code, text: str) -> Issue:
@@ -23,13 +24,13 @@ def at(file: str, place: int, name: str, severity: Severity, code: Code, text: s
 
 
 def like_formulas(dataset: Dataset, variable: Variable) -> list[int]:
-    """The places of texts that a spreadsheet would run as formulas when it reads or edits them; numbers are none."""
+    """The places of texts that a spreadsheet would run as formulas when it reads or edits them."""
     import pyarrow.compute as pc
 
     cells = dataset.table.column(variable.name)
     begins = pc.match_substring_regex(cells, f"^{FORMULA}")
-    numbers = pc.match_substring_regex(cells, f"^(?:{NUMBER})$")
-    return rows_where(pc.and_not(begins, numbers).combine_chunks())
+    harmless = pc.match_substring_regex(cells, f"^(?:{_HARMLESS})$")
+    return rows_where(pc.and_not(begins, harmless).combine_chunks())
 
 
 def too_long(dataset: Dataset, file: str) -> Iterator[Issue]:

@@ -11,8 +11,8 @@ last two letters.
 | `structure`, `keys`, `order` | what a row is; the variables that name it; the columns that rows are ordered by |
 | `blocks`, `variables` | blocks of variables, then further ones, in their order                        |
 
-A variable has a `label`, may have a `kind`, `length`, `note`, `codes` (ours: theirs) with their `codelist`, `only`
-(the data set that has it), and one of FORMS, where its cells come from:
+A variable has a `label` (or `labels`, by the data set's name), may have a `kind`, `length`, `note`, `codes` (ours:
+theirs) with their `codelist`, `only` (the data set that has it), and one of FORMS, where its cells come from:
 
 | Form        | The cell                                                                                |
 |-------------|-----------------------------------------------------------------------------------------|
@@ -48,12 +48,13 @@ FORMS = (
     "population",
 )  # fmt: skip
 # What Define-XML calls the origin of a variable, by the form of its cells.
-_COLLECTED, _DERIVED, _ASSIGNED, _PROTOCOL = "Collected", "Derived", "Assigned", "Protocol"
+_COLLECTED, _DERIVED, _ASSIGNED, _PROTOCOL, _COPIED = "Collected", "Derived", "Assigned", "Protocol", "Predecessor"
 _ORIGINS = {
     **dict.fromkeys(("column", "number", "lookup"), _COLLECTED),
-    **dict.fromkeys(("about", "sequence", "day", "of", "population"), _DERIVED),
+    **dict.fromkeys(("about", "sequence", "day", "population"), _DERIVED),
     **dict.fromkeys(("text", "usubjid", "measure"), _ASSIGNED),
     **dict.fromkeys(("study", "visit"), _PROTOCOL),
+    "of": _COPIED,
 }
 _HOMES = {"analysis": "assessments", "events": "adverse_events"}  # the tables that those rows of analysis.py are of
 
@@ -148,16 +149,17 @@ def _variables(known: Mapping[str, Any], name: str, table: str) -> Iterator[Decl
         if "like" in said:
             said = {**_like(said["like"]), **{word: text for word, text in said.items() if word != "like"}}
         said = {word: _of(name, text) if isinstance(text, str) else text for word, text in said.items()}
+        said["label"] = said.get("labels", {}).get(name) or said["label"]
         yield _declared(_of(name, key), said, table)
 
 
 def _like(place: str) -> dict[str, Any]:
-    """What is said of a variable of SDTM."""
+    """What is said of a variable that is one of SDTM."""
     dataset, _, variable = place.partition(".")
     found: dict[str, Any] = next(
         entry["variables"][variable] for entry in _root("sdtm")["datasets"] if dataset in entry["names"]
     )
-    return found
+    return {**found, "origin": f"{_COPIED}: {place}"}
 
 
 def _declared(name: str, said: Mapping[str, Any], table: str) -> Declared:

@@ -45,25 +45,35 @@ def write_excel(datasets: Sequence[Dataset], folder: Path) -> list[Issue]:
     information for a text that would have run as a formula, which the workbook marks as text (as a ' in front does),
     and for signs that stand as `_x0001_`.
     """
-    with _in_folder(folder):
-        return _written(datasets, folder / FILE)
+    return write_book([(dataset, 1) for dataset in datasets], folder / FILE)
 
 
-def _written(datasets: Sequence[Dataset], path: Path) -> list[Issue]:
+def write_book(sheets: Sequence[tuple[Dataset, int]], path: Path) -> list[Issue]:
+    """The same as a workbook of another name, each data set with the row that its header stands in."""
+    with _in_folder(path.parent):
+        return _written(sheets, path)
+
+
+def _written(sheets: Sequence[tuple[Dataset, int]], path: Path) -> list[Issue]:
     from openpyxl import Workbook
 
     book, issues, names = Workbook(write_only=True), list[Issue](), set[str]()
-    for dataset in datasets:
+    for dataset, header in sheets:
+        file = f"{path.name}!{dataset.name}"
         if wrong := _unfit(dataset, names):
-            issues.append(Issue("error", "too-long", f"{wrong}: the data set is left out.", f"{FILE}!{dataset.name}"))
+            issues.append(Issue("error", "too-long", f"{wrong}: the data set is left out.", file))
             continue
         names.add(dataset.name.lower())
         sheet = book.create_sheet(dataset.name)
-        _look(sheet, dataset)
-        columns = [_Column(sheet, dataset, variable, issues) for variable in dataset.variables]
+        _look(sheet, dataset, header)
+        said: list[Issue] = []
+        columns = [_Column(sheet, dataset, variable, file, said) for variable in dataset.variables]
+        for _ in range(header - 1):
+            sheet.append([])
         sheet.append([_bold(column) for column in columns])
         for row in zip(*(column.cells() for column in columns), strict=True):
             sheet.append(row)
+        issues += [issue.at(row=(issue.row or 1) + header - 1) for issue in said]
     if names:
         book.save(path)
     return issues
@@ -99,11 +109,11 @@ def _unfit(dataset: Dataset, names: set[str]) -> str | None:
     return None
 
 
-def _look(sheet: Any, dataset: Dataset) -> None:
+def _look(sheet: Any, dataset: Dataset, header: int) -> None:
     """The header stays in sight, and columns are as wide as their cells."""
     from openpyxl.utils import get_column_letter
 
-    sheet.freeze_panes = "A2"
+    sheet.freeze_panes = f"A{header + 1}"
     for place, variable in enumerate(dataset.variables, 1):
         width = max(len(variable.name), longest(dataset.table.column(variable.name)))
         sheet.column_dimensions[get_column_letter(place)].width = min(width, WIDEST) + 2
@@ -120,11 +130,11 @@ def _bold(column: _Column) -> Any:
 class _Column:
     """One variable's cells on a sheet."""
 
-    def __init__(self, sheet: Any, dataset: Dataset, variable: Variable, issues: list[Issue]) -> None:
+    def __init__(self, sheet: Any, dataset: Dataset, variable: Variable, file: str, issues: list[Issue]) -> None:
         from openpyxl.cell import WriteOnlyCell
         from openpyxl.cell.cell import ERROR_CODES
 
-        self.sheet, self.dataset, self.variable, self.issues = sheet, dataset, variable, issues
+        self.sheet, self.dataset, self.variable, self.file, self.issues = sheet, dataset, variable, file, issues
         self.cell, self.errors = WriteOnlyCell, ERROR_CODES
 
     def cells(self) -> Iterator[Any]:
@@ -160,8 +170,7 @@ class _Column:
 
     def say(self, place: int, severity: Any, code: Any, text: str) -> None:
         """An Issue at the sheet's cell."""
-        file = f"{FILE}!{self.dataset.name}"
-        self.issues.append(at(file, place, self.variable.name, severity, code, text))
+        self.issues.append(at(self.file, place, self.variable.name, severity, code, text))
 
     def text(self, text: str, *, quoted: bool) -> Any:
         """A cell that holds a text, whatever it looks like; `quoted` with a ' in front."""

@@ -14,6 +14,10 @@ from fhir_ivig.study.block import Block
 from fhir_ivig.study.source import Source
 from fhir_ivig.study.supplement import Supplement
 
+_OTHERS = (".sas7bdat", ".sav", ".dta", ".rds", ".numbers", ".pdf", ".gz", ".zip")
+_OTHER = (
+    "Files of the kind {} are not read: export it as CSV, .xlsx, SAS transport (.xpt, version 5) or Dataset-JSON."
+)
 _MISSING = "There is no such file: put it there, name it under `file`, or take the table out of study.yaml."
 
 
@@ -30,6 +34,8 @@ def header(path: Path, source: Source, file: str) -> list[str]:
                 names = transport.header(path, file)
             case ".json" | ".ndjson":
                 names = dataset_json.header(path, file)
+            case kind if kind in _OTHERS:
+                raise IssueError(Issue("fatal", "not-supported", _OTHER.format(kind), file))
             case _:
                 names = delimited.header(path, source, file)
     if not names:

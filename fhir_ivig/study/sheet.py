@@ -21,6 +21,7 @@ class Sheet:
         from openpyxl.utils.datetime import MAC_EPOCH
 
         self.archive, self.title, self.part = reader.archive, title, part
+        self.titles = [sheet.name for sheet in reader.parser.sheets]
         self.shared = _shared_strings(reader)
         book = reader.wb
         self.since_1904 = book.epoch == MAC_EPOCH

@@ -52,6 +52,13 @@ def header(path: Path, source: Source, file: str) -> list[str]:
         raise _fatal("structure", text, file)
 
 
+def around(path: Path, source: Source, file: str) -> tuple[str, list[str], bool]:
+    """The name of the sheet that is read, those of all sheets, and whether anything stands above its header."""
+    with _opened(path, source, file) as sheet:
+        first = next(sheet.rows(), None)
+        return sheet.title, sheet.titles, first is not None and first[0] < source.header[0]
+
+
 def blocks(path: Path, source: Source, file: str) -> Iterator[Block]:
     """All rows below the header that hold something."""
     from openpyxl.utils.cell import get_column_letter

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +18,14 @@ if TYPE_CHECKING:
     from fhir_ivig.study.returning import Returned
 
 
-# Writes a table into the folder of a path as a file of that name, described as the file that was there, if any.
-WriteLike = Callable[[Path, Path, "pa.Table"], list[Issue]]
+# Writes tables as the file of the first path, described as the second one, if that is there.
+WriteLike = Callable[[Path, Path, Sequence["Returned"]], list[Issue]]
 
 
 def refilled(study: Study, write: WriteLike) -> Convert:
     """What `tabulate` does with its finished CSV tables to make the study's own files of them (all in memory).
 
-    `write` is for the kinds of files with descriptions of their columns: `datasets.refilling.write_like`.
+    `write` is what writes the files: `datasets.refilling.write_like`.
 
     What was written is read again: each row that does not come back as it was is an error.
     """
@@ -90,61 +89,7 @@ def _write(path: Path, sheets: Sequence[Returned], was: Path, write: WriteLike) 
         issues = _write(places[0], supplement, places[1], write)
         without = replace(source, supplement=None)
         return issues + _write(path, [replace(sheets[0], table=own, source=without)], was, write)
-    match path.suffix.lower():
-        case ".parquet":
-            from fhir_ivig.study.writing import write_parquet
-
-            table = sheets[0].table
-            write_parquet(path, table.to_batches(), table.column_names)
-        case ".xlsx" | ".xlsm":
-            _write_workbook(path, sheets)
-        case ".xpt" | ".json" | ".ndjson":
-            return write(path, was, sheets[0].table)
-        case _:
-            return _write_csv(path, sheets[0])
-    return []
-
-
-def _write_csv(path: Path, one: Returned) -> list[Issue]:
-    source, table = one.source, one.table
-    try:
-        with path.open("w", encoding=source.encoding, newline="") as file:
-            writer = csv.writer(
-                file,
-                delimiter=source.delimiter,
-                quotechar=source.quote or None,
-                quoting=csv.QUOTE_MINIMAL if source.quote else csv.QUOTE_NONE,
-                lineterminator="\n",
-            )
-            writer.writerow(table.column_names)
-            writer.writerows(zip(*(column.to_pylist() for column in table.columns), strict=True))
-    except UnicodeEncodeError as error:
-        sign = error.object[error.start : error.start + 1]
-        text = f"`{sign}` cannot be written in {source.encoding}: name another `encoding`. The file is cut off."
-        return [Issue("error", "not-supported", text, source.name)]
-    except csv.Error:
-        text = "A cell holds the delimiter or a line break, and `quote` is empty: name one. The file is cut off."
-        return [Issue("error", "not-supported", text, source.name)]
-    return []
-
-
-def _write_workbook(path: Path, sheets: Sequence[Returned]) -> None:
-    """Every cell as text, so that none is a formula and nothing is rounded."""
-    from openpyxl import Workbook
-    from openpyxl.cell import WriteOnlyCell
-
-    book = Workbook(write_only=True)
-    for one in sheets:
-        sheet = book.create_sheet(one.source.sheet)
-        for _ in range(one.source.header[-1] - 1):
-            sheet.append([])
-        rows = zip(*(column.to_pylist() for column in one.table.columns), strict=True)
-        for row in [tuple(one.table.column_names), *rows]:
-            cells = [WriteOnlyCell(sheet, value=text) for text in row]
-            for cell, text in zip(cells, row, strict=True):
-                cell.data_type = "s" if text is not None else cell.data_type
-            sheet.append(cells)
-    book.save(path)
+    return write(path, was, sheets)
 
 
 def _read_again(study: Study, tables: Mapping[str, pa.Table]) -> Iterator[Issue]:

@@ -167,3 +167,10 @@ def test_no_dataset_json(text: str, says: str, make_study: MakeStudy, tmp_path: 
     (tmp_path / "dm.json").write_text(text)
     rows, [issue] = read(make_study(tables={"subjects": {"file": "dm.json"}}), "subjects")
     assert (rows, issue.severity, says in issue.text) == ([], "fatal", True), issue
+
+
+def test_a_kind_that_is_not_read(make_study: MakeStudy, tmp_path: Path) -> None:
+    (tmp_path / "dm.sas7bdat").write_bytes(bytes(100))
+    rows, [issue] = read(make_study(tables={"subjects": {"file": "dm.sas7bdat"}}), "subjects")
+    assert (rows, issue.severity, issue.code) == ([], "fatal", "not-supported")
+    assert issue.text.startswith("Files of the kind .sas7bdat are not read: export it as CSV")
