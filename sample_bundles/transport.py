@@ -11,7 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from fhir_ivig.datasets.dataset import Dataset, Kind, Variable
+from fhir_ivig.datasets.dataset import Dataset, Variable
+from fhir_ivig.datasets.declared import declarations
 from fhir_ivig.datasets.output import writer
 
 STUDY = "hara2003"
@@ -47,51 +48,26 @@ CRITERIA = {
     "congenital": "AESCONG", "disability": "AESDISAB", "death": "AESDTH", "hospitalisation": "AESHOSP",
     "life-threatening": "AESLIFE", "important": "AESMIE",
 }  # fmt: skip
-NUMBERS: dict[str, Kind] = {"SEQ": "integer", "DOSE": "decimal"}
-# The variables of each file in their order, as SDTM labels them; `--` stands for the domain.
-FIRST = {"STUDYID": "Study Identifier", "DOMAIN": "Domain Abbreviation", "USUBJID": "Unique Subject Identifier"}
-NUMBER = {"--SEQ": "Sequence Number"}
-TREATMENT = {
-    "--GRPID": "Group ID", "--SPID": "Sponsor-Defined Identifier", "--TRT": "Name of Treatment", "--DOSE": "Dose",
-    "--DOSU": "Dose Units", "--STDTC": "Start Date/Time of Treatment",
-}  # fmt: skip
-FINDING = {
-    "--TESTCD": "Short Name of Test", "--ORRES": "Result or Finding in Original Units", "--ORRESU": "Original Units",
-    "--STAT": "Completion Status", "--REASND": "Reason Not Done", "VISIT": "Visit Name",
-    "--DTC": "Date/Time of Finding",
-}  # fmt: skip
-FILES: dict[str, dict[str, str]] = {
-    "dm.xpt": FIRST | {
-        "SUBJID": "Subject Identifier for the Study", "SITEID": "Study Site Identifier",
-        "BRTHDTC": "Date/Time of Birth", "SEX": "Sex",
-    },
-    "ec.json": FIRST | NUMBER | TREATMENT | {
-        "ECDUR": "Duration of Treatment", "ECMOOD": "Mood", "ECOCCUR": "Occurrence Indicator",
-    },
-    "ex.json": FIRST | NUMBER | TREATMENT | {
-        "EXENDTC": "End Date/Time of Treatment", "EXLOT": "Lot Number", "EXADJ": "Reason for Dose Adjustment",
-    },
-    "cm.xpt": FIRST | NUMBER | {
-        "CMTRT": "Reported Name of Drug, Med, or Therapy", "CMDOSE": "Dose per Administration",
-        "CMDOSU": "Dose Units", "CMSTDTC": "Start Date/Time of Medication", "CMENDTC": "End Date/Time of Medication",
-    },
-    "ae.xpt": FIRST | NUMBER | {
-        "AELNKGRP": "Link Group ID", "AETERM": "Reported Term for the Adverse Event", "AESEV": "Severity/Intensity",
-        "AESER": "Serious Event", "AEREL": "Causality", "AEOUT": "Outcome of Adverse Event",
-        "AESCONG": "Congenital Anomaly or Birth Defect", "AESDISAB": "Persist or Signif Disability/Incapacity",
-        "AESDTH": "Results in Death", "AESHOSP": "Requires or Prolongs Hospitalization",
-        "AESLIFE": "Is Life Threatening", "AESMIE": "Other Medically Important Serious Event",
-        "AESTDTC": "Start Date/Time of Adverse Event", "AEENDTC": "End Date/Time of Adverse Event",
-    },
-    "ds.xpt": FIRST | NUMBER | {
-        "DSDECOD": "Standardized Disposition Term", "DSSTDTC": "Start Date/Time of Disposition Event",
-    },
-    **{
-        f"{domain.lower()}.xpt": FIRST | NUMBER | FINDING
-        | ({"LBORNRHI": "Reference Range Upper Limit-Orig Unit"} if domain == "LB" else {})
-        for domain in TESTS
-    },
-}  # fmt: skip
+# The variables of each file, in their order; `--` stands for the domain. EC's are labelled as those of EX.
+FIRST, TREATMENT = "STUDYID DOMAIN USUBJID", "--SEQ --GRPID --SPID --TRT --DOSE --DOSU --STDTC"
+FINDING = "--SEQ --TESTCD --ORRES --ORRESU --STAT --REASND VISIT --DTC"
+FILES = {
+    "dm.xpt": "SUBJID SITEID BRTHDTC SEX",
+    "ec.json": f"{TREATMENT} ECDUR ECMOOD ECOCCUR",
+    "ex.json": f"{TREATMENT} EXENDTC EXLOT EXADJ",
+    "cm.xpt": "--SEQ CMTRT CMDOSE CMDOSU CMSTDTC CMENDTC",
+    "ae.xpt": "--SEQ AELNKGRP AETERM AESEV AESER AEREL AEOUT"
+    " AESCONG AESDISAB AESDTH AESHOSP AESLIFE AESMIE AESTDTC AEENDTC",
+    "ds.xpt": "--SEQ DSDECOD DSSTDTC",
+    **{f"{domain.lower()}.xpt": FINDING + " LBORNRHI" * (domain == "LB") for domain in TESTS},
+}
+LABELS = {  # of variables that `--datasets sdtm` does not make
+    "AELNKGRP": "Link Group ID",
+    "ECDUR": "Duration of Treatment",
+    "ECMOOD": "Mood",
+    "ECOCCUR": "Occurrence Indicator",
+    "EXADJ": "Reason for Dose Adjustment",
+}
 
 
 def transport() -> dict[str, Any]:
@@ -208,15 +184,21 @@ def findings(name: str, tests: dict[str, str]) -> dict[str, Any]:
 
 def describe(folder: Path) -> None:
     """The data sets with their variables described, and no rows."""
-    for file, labels in FILES.items():
+    for file, names in FILES.items():
         stem, _, ending = file.partition(".")
-        variables = tuple(
-            Variable(name.replace("--", stem.upper()), label, NUMBERS.get(name.removeprefix("--"), "text"))
-            if name != "CMDOSE"
-            else Variable(name, label, "decimal")
-            for name, label in labels.items()
-        )
+        domain = stem.upper()
+        variables = tuple(_variable(name.replace("--", domain)) for name in f"{FIRST} {names}".split())
         table = pa.schema([(one.name, pa.string()) for one in variables]).empty_table()
-        keys = tuple(one.name for one in variables if one.name in ("STUDYID", "USUBJID", f"{stem.upper()}SEQ"))
+        keys = tuple(one.name for one in variables if one.name in ("STUDYID", "USUBJID", f"{domain}SEQ"))
         kind = {"xpt": "xpt", "json": "dataset-json"}[ending]
-        writer(kind)([Dataset(stem, f"{stem.upper()} of the sample", variables, table, keys)], folder)
+        writer(kind)([Dataset(stem, f"{domain} of the sample", variables, table, keys)], folder)
+
+
+def _variable(name: str) -> Variable:
+    """A number or a text, labelled as `--datasets sdtm` does."""
+    if name in LABELS:
+        return Variable(name, LABELS[name], "text")
+    like = name if not name.startswith("EC") else f"EX{name[2:]}"
+    made = (each.variable for one in declarations("sdtm") for each in one.variables if each.variable.name == like)
+    known = next(made)
+    return Variable(name, known.label, known.kind if known.kind in ("integer", "decimal") else "text")

@@ -14,6 +14,8 @@ from fhir_ivig.study.texts import shown
 
 _FIXED = re.compile(r"(?:#,##)?(0+)(?:\.(0+))?(?:_[^0#]|;.*)?")
 _PADDED = re.compile(r"[^.E]*0[^.E]*0")  # zeros in front, among other signs: 004-1873
+_SCALED = re.compile(r"[0#?],+(?![0#?,])")  # thousands left out: 0.0,
+_ELAPSED = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
 _UNSHOWN = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.|\*.')  # of a number format: literal text, colours, blanks
 
 
@@ -30,6 +32,8 @@ def number_text(value: str, form: str) -> tuple[str, str]:
     text, signs = plain_number(float(value)), _UNSHOWN.sub("", form.partition(";")[0])
     if "%" in signs:
         return text, f"It is shown as a percentage and stored as {text}: write the number that is meant, without a %."
+    if _SCALED.search(signs):
+        return text, f"It is shown in thousands and stored as {text}: write the number that is meant, in full."
     if not fixed and _PADDED.match(signs):
         return text, f"It is shown as {shown(form)} says and stored as {text}: write it as text, as it is meant."
     return text, ""
@@ -46,6 +50,8 @@ def day_text(value: str, form: str, since_1904: bool) -> tuple[str, str]:
     serial, signs = float(value), _UNSHOWN.sub("", form).lower()
     clock = "h" in signs or "s" in signs
     day, fraction = divmod(serial, 1)
+    if _ELAPSED.search(form):
+        return value, f"It is shown as a time that has passed and stored as {shown(value)} days: write what is meant."
     if clock and "y" not in signs and "d" not in signs and serial < 1:
         return (datetime.min + timedelta(seconds=round(fraction * 86400))).time().isoformat(), ""
     if not since_1904 and serial < 61:
