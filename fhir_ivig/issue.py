@@ -130,16 +130,16 @@ def to_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
     return {"resourceType": "OperationOutcome", "issue": entries or [all_ok]}
 
 
-def from_outcome(outcome: dict[str, Any], file: str | None = None) -> list[Issue]:
+def from_outcome(outcome: dict[str, Any]) -> list[Issue]:
     """The issues of anyone's OperationOutcome; of our own, with file, row and column as they were."""
     found = []
     for entry in outcome.get("issue", []):
         diagnostics = entry.get("diagnostics", "")
-        place: dict[str, Any] = {"file": file}
+        place: dict[str, Any] = {}
         text = entry.get("details", {}).get("text")
         pairs = dict(part.split("=", 1) for part in diagnostics.split(";") if "=" in part)
         if text is not None and pairs and pairs.keys() <= {"file", "row", "column"}:
-            place |= {key: int(value) if key == "row" else value for key, value in pairs.items()}
+            place = {key: int(value) if key == "row" else value for key, value in pairs.items()}
         else:
             text = ": ".join(part for part in (text, diagnostics) if part) or entry.get("code", "unknown")
         expression = entry.get("expression") or entry.get("location") or [None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,6 +81,12 @@ def test_imports_run_one_way() -> None:
         if name.split(".")[1] not in MAY_IMPORT[room(file)] | {room(file)}
     ]
     assert wrong == []
+
+
+def test_every_room_is_in_the_plan_of_the_house() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## The house")[2].partition("\n## ")[0]
+    rooms = {room(file) for file in FILES} - {"__init__", "__main__"}
+    assert {name for name in rooms if not re.search(rf"`(fhir_ivig/)?{name}(/|\.py)`", table)} == set()
 
 
 def test_files_fit_in_the_head() -> None:

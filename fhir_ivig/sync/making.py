@@ -109,6 +109,7 @@ def name_of(target: str | ServerSettings) -> str:
 
 
 def about(study: Study, name: str, version: str | None) -> dict[str, str]:
+    """What a journal must be of: the study, the target, the FHIR version."""
     return {"study": study.base, "target": name, "version": version or study.fhir_version}
 
 
