@@ -25,7 +25,8 @@ class Assessing(Lines):
         found: dict[str, dict[str, Field]] = {}
         for one in fields:
             visit, name = ("", one.name) if told else visit_in(one.name)
-            found.setdefault(visit, {})[name] = one
+            called = found.setdefault(visit, {})
+            called[one.name if name in called else name] = one
         return found
 
     def visit_field(self, form: str) -> Field | None:
@@ -51,7 +52,7 @@ class Assessing(Lines):
             columns.append(Entry(f"visit: {scalar(self.own[EVENT])}", "likely", "each event is a visit"))
         elif field := self.visit_field(form):
             columns.append(Entry(f"visit: {scalar(self.their(field))}", "likely", self._said(field)))
-            rest.remove(field)
+            rest = [one for one in rest if one is not field]
         elif rows:
             text = "which visit a row is, or a constant in each of several rows"
             columns.append(Entry("visit: ?", "to decide", text))
