@@ -103,6 +103,8 @@ def _member(path: Path, file: str) -> _Member:
         ends = [one.place + one.length for one in variables if one.length > 0 <= one.place]
         if not head.startswith(_CELLS, first) or len(ends) != count or not count or max(ends) > length:
             raise ValueError
+        if any(one.numeric and not 2 <= one.length <= 8 for one in variables):
+            raise ValueError
     except (ValueError, struct.error):
         raise _fatal("structure", "The head of this file is damaged or cut off: export it again.", file) from None
     cells = whole[first + _RECORD :]

@@ -22,19 +22,20 @@ class IssueLog:
 
     def __init__(self, path: Path | None = None) -> None:
         self.first: list[Issue] = []
-        self._places: set[Issue] = set()
+        self._placed: set[Issue] = set()
         self.counts: Counter[str] = Counter()
         self._file: IO[str] | None = path.open("w", encoding="utf-8") if path else None
 
     def add(self, issues: Iterable[Issue]) -> None:
         """Take some Issues."""
         for issue in issues:
-            if issue in self._places:
+            if issue in self._placed:
                 continue
             self.counts[issue.severity] += 1
             if len(self.first) < KEPT:
                 self.first.append(issue)
-                self._places |= {issue} if issue.file else set()
+                if issue.file:
+                    self._placed.add(issue)
             if self._file:
                 self._file.write(json.dumps(issue.as_dict(), ensure_ascii=False) + "\n")
 

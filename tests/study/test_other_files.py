@@ -94,6 +94,7 @@ def test_another_encoding(make_study: MakeStudy, tmp_path: Path) -> None:
         (lambda whole: whole[:300], "damaged"),
         (lambda whole: b"x" + whole, "no SAS transport"),
         (lambda whole: b"", "no SAS transport"),
+        (lambda whole: whole.replace(b"\0\1\0\0\0\x08", b"\0\1\0\0\0\x49", 1), "damaged"),  # a number of 73 bytes
     ],
 )
 def test_cut_off(cut: Any, says: str, make_study: MakeStudy, tmp_path: Path) -> None:
