@@ -146,19 +146,18 @@ def planned_push(
         homes = Homes(store.base, {**linking.kept, **linking.linked}, found.homes("study"))
         strategy = store.strategy if isinstance(store, Server) else None
         reached = _reached(store, homes, found, folder / "fhir", whose["version"])
-        withheld = exported.withheld.total()
         made = plan(
             folder / "fhir",
             reached,
             journal=found,
             take=take,
             version=whose["version"],
-            left=not withheld,
+            left=exported.complete,
             linking=linking,
         )
         made.issues += linking.issues
-        if withheld and found.counts():
-            text = "Rows are withheld: which rows left the study cannot be known before they are corrected."
+        if not exported.complete and found.counts():
+            text = "Not all rows were read: which of them left the study cannot be known before that is corrected."
             made.issues.append(Issue("information", "informational", text))
         columns = {
             name: {hole.path: hole.columns[-1] for hole in reversed(list(holes(mapping.resource)))}

@@ -124,6 +124,18 @@ def test_nothing_is_marked_while_rows_are_withheld(folder: Path, study: Study, s
     assert not pushed.complete
 
 
+@pytest.mark.parametrize("found", ["", "subject;visit\n"])  # cut off, and in another shape
+def test_nothing_is_marked_while_a_file_cannot_be_read(
+    found: str, folder: Path, study: Study, tmp_path: Path
+) -> None:
+    target = str(tmp_path / "folder")
+    push_study(study, target)
+    (folder / "assessments.csv").write_text(found, "utf-8")
+    pushed = push_study(study, target, withdraw=True)
+    assert (pushed.withheld, counts(pushed)[5:], pushed.complete) == (0, (0, 0), False)
+    assert any(issue.text.startswith("Not all rows were read") for issue in pushed.issues)
+
+
 def test_what_somebody_changed_is_not_overwritten(folder: Path, study: Study, server: str) -> None:
     push_study(study, server)
     edit(folder, "assessments", set_ck("4711"))
