@@ -6,7 +6,6 @@ over: no FHIR as it was received, no ids of resources, no journal, no Issue, sin
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.classes import class_of, fault
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.issues import IssueLog
-from fhir_ivig.sync.whole import MARKER, landing, read_manifest, real, whole_folder
+from fhir_ivig.sync.whole import MARKER, landing, read_manifest, real, whole_folder, write_manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,7 +98,7 @@ def deidentify(
             found.resources = exported.resources.total()
             found.log.add(of_output(exported.log.first))
         said = {"study": study.study, "deidentified": True, **found.as_dict(), "classes": _classes(study)}
-        (part / MARKER).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        write_manifest(part, said)
         there = landing(real(out), part)
         found.out = None if there == real(out) else there
     if known.new:

@@ -137,7 +137,7 @@ class Holding:
             look |= both & ~(flags(pc.equal(*units)) | flags(pc.and_(units[0].is_null(), units[1].is_null())))
         places = np.flatnonzero(look)
         taken = [cells.take(pa.array(places)).to_pylist() for cells in (ours, theirs, *(units or ()))]
-        verdicts = self.told(column.name, status)
+        verdicts = self.told(status)
         for place, one, other, *pair in zip(places.tolist(), *taken, strict=True):
             asked = (column.name, self.measures[place], one, other, *pair)
             if asked not in self.known:
@@ -150,7 +150,7 @@ class Holding:
                 verdicts[place] = found
         self.held.status[column.name], self.held.verdicts[column.name] = status, verdicts
 
-    def told(self, name: str, status: np.ndarray) -> dict[int, Verdict]:
+    def told(self, status: np.ndarray) -> dict[int, Verdict]:
         """The Verdicts of cells that are empty on one side."""
         return {
             place: _EMPTY[int(status[place] == ONLY_RECORD)]
@@ -196,7 +196,7 @@ class Holding:
             if quantities
             else stuck
         )
-        verdicts = self.told(column.name, status)
+        verdicts = self.told(status)
         for place in np.flatnonzero(both & (status != EQUAL)).tolist():
             one, other = ours[place].as_py(), theirs[place].as_py()
             scale = self.rules.scales.get(self.measures[place] or "", PLAIN)

@@ -112,7 +112,7 @@ def _find(
                 else:
                     found.differences.append(telling.row(matched, here, row))
         _count(counts, matched, telling)
-    found.differences += [telling.lost(tables, here, subject, rows) for (here, subject), rows in alone.items()]
+    found.differences += [telling.lost(tables, here, rows) for (here, _), rows in alone.items()]
     found.differences += telling.moves(tables, ours ^ theirs)
     found.differences.sort(key=telling.order)
     found.agreement = agreements(counts)

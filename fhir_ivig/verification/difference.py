@@ -18,8 +18,6 @@ from fhir_ivig.verification.verdict import (
     UNCERTAIN,
 )
 
-SHOWN = 60  # characters of a value in a table or a query
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:

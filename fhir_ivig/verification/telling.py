@@ -118,9 +118,7 @@ class Telling:
         in_course = side.table.key[-2:] == ("course", "day") and _has_course(side, row, other)
         return self.alone(matched, here, row, kind="missing day" if in_course else "row", why=other.unread())
 
-    def lost(
-        self, tables: Mapping[str, Matched], here: bool, subject: str, rows: Sequence[tuple[str, int]]
-    ) -> Difference:
+    def lost(self, tables: Mapping[str, Matched], here: bool, rows: Sequence[tuple[str, int]]) -> Difference:
         """A subject of whom there is nothing on one side."""
         counts = Counter(name for name, _ in rows)
         name, row = min(rows, key=lambda one: (one[0] != "subjects", self.tables.index(one[0])))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from fhir_ivig.issue import Issue, failed, many
 from fhir_ivig.spreadsheet import harmless
-from fhir_ivig.sync.whole import MARKER, whole_folder
+from fhir_ivig.sync.whole import whole_folder, write_manifest
 from fhir_ivig.verification.difference import Agreement, Difference, Verification, total
 from fhir_ivig.verification.page import page
 from fhir_ivig.verification.queries import QUERY, query
@@ -65,7 +64,7 @@ def write_verification(found: Verification, out: Path, inputs: Iterable[Path]) -
             "differences": len(found.differences),
             "issues": len(found.issues),
         }
-        (folder / MARKER).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+        write_manifest(folder, manifest)
     return issues
 
 
