@@ -40,7 +40,10 @@ TYPES = ("Patient", "Condition", "Observation")
 PAGE = 1000  # resources, as pull asks these servers for
 ROWS = 20_000  # each time: twice by us, twice by the bare client
 FEW, MANY = 20_000, 100_000  # for the memory
-SERVERS: dict[str, Callable[[], AbstractContextManager[str]]] = {"sekmet": sekmet, "hapi": lambda: hapi("R4")}
+SERVERS: dict[str, Callable[[], AbstractContextManager[str]]] = {
+    "sekmet": sekmet,
+    "hapi": lambda: hapi("R4", heap="6g"),
+}
 
 
 Figure = tuple[float, str, bool]  # the value, its target in words, whether it is met

@@ -28,7 +28,7 @@ from fhir_ivig.sync.sandbox import sandbox
 
 HERE = Path(__file__).parent
 START_SECONDS = 300.0  # HAPI R5 on a busy machine; 40 on an idle one
-JAVA = ("-XX:TieredStopAtLevel=1", "-XX:+UseParallelGC", "-Xms256m", "-Xmx1g")  # the first halves the start-up
+JAVA = ("-XX:TieredStopAtLevel=1", "-XX:+UseParallelGC", "-Xms256m")  # the first halves the start-up
 HOW_TO_GET = {
     "java": "a Java runtime, 17 or later (Debian: apt-get install openjdk-17-jdk-headless)",
     "mvn": "Maven (Debian: apt-get install maven)",
@@ -61,9 +61,12 @@ def sekmet() -> Iterator[str]:
 
 
 @contextmanager
-def hapi(version: Literal["R4", "R5"], run: Path | None = None, *, client_ids: bool = True) -> Iterator[str]:
+def hapi(
+    version: Literal["R4", "R5"], run: Path | None = None, *, client_ids: bool = True, heap: str = "1g"
+) -> Iterator[str]:
     """The base address of a HAPI FHIR JPA server, in-memory; `run` is where it runs and who shares it. Without
-    `client_ids` it gives every resource an id itself, and refuses a PUT to one that it has not given.
+    `client_ids` it gives every resource an id itself, and refuses a PUT to one that it has not given. All that it
+    holds is in its `heap`.
 
     MissingError, or RuntimeError with the last lines of its log when it cannot be built or does not start.
     """
@@ -72,7 +75,15 @@ def hapi(version: Literal["R4", "R5"], run: Path | None = None, *, client_ids: b
     def command(home: Path, port: int) -> list[str]:
         ids = "ALPHANUMERIC" if client_ids else "NOT_ALLOWED"
         options = [f"--port={port}", f"--fhir={version.lower()}", f"--fhir.client-ids={ids}"]
-        return ["java", *JAVA, f"-Djava.io.tmpdir={home}", "-jar", str(folder / "target/hapi.jar"), *options]
+        return [
+            "java",
+            *JAVA,
+            f"-Xmx{heap}",
+            f"-Djava.io.tmpdir={home}",
+            "-jar",
+            str(folder / "target/hapi.jar"),
+            *options,
+        ]
 
     build = ("mvn", "-q", "-B", "package")
     name = f"hapi-{version}" if client_ids else f"hapi-{version}-own-ids"
