@@ -101,7 +101,7 @@ def declarations(standard: str) -> tuple[Declaration, ...]:
     """The data sets of `sdtm` or `adam`, in their order."""
     root = _root(standard)
     return tuple(
-        _declaration(entry, name, label, root["blocks"], standard)
+        _declaration(entry, name, label, root["blocks"])
         for entry in root["datasets"]
         for name, label in entry["names"].items()
     )
@@ -119,9 +119,7 @@ def _root(standard: str) -> dict[str, Any]:
     return root
 
 
-def _declaration(
-    entry: Mapping[str, Any], name: str, label: str, blocks: Mapping[str, Any], standard: str
-) -> Declaration:
+def _declaration(entry: Mapping[str, Any], name: str, label: str, blocks: Mapping[str, Any]) -> Declaration:
     known: dict[str, Any] = {}
     for block in (*(blocks[block] for block in entry.get("blocks", ())), entry.get("variables", {})):
         known |= block

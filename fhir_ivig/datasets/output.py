@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +18,7 @@ from fhir_ivig.study.source import Source
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.gathering import RESOURCE
 from fhir_ivig.sync.issues import IssueLog
-from fhir_ivig.sync.whole import MARKER, whole_folder
+from fhir_ivig.sync.whole import whole_folder, write_manifest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,7 +97,7 @@ def write_own(study: Study, out: Path, kind: str, shape: str = "study") -> Deliv
             written.log.close()
         written.rows.update({one.dataset.name: one.dataset.table.num_rows for one in made})
         manifest = {"study": study.study, **written.as_dict()}
-        (part / MARKER).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+        write_manifest(part, manifest)
     return written
 
 

@@ -17,7 +17,7 @@ from fhir_ivig.redcap.dictionary import COLUMNS, Dictionary, from_rows
 from fhir_ivig.redcap.export import EVENT, INSTANCE, INSTRUMENT, of_rows
 from fhir_ivig.redcap.project import Project, as_project
 from fhir_ivig.redcap.rows import uneven
-from fhir_ivig.sync.whole import whole_folder
+from fhir_ivig.sync.whole import whole_folder, write_manifest
 
 PAGE = 100  # records in one request
 
@@ -80,7 +80,7 @@ def pull(
         (folder / "export.csv").write_text(as_csv(cells), "utf-8", newline="")
         (folder / "dictionary.csv").write_text(as_csv(as_on_page(metadata)), "utf-8", newline="")
         (folder / "project.json").write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        (folder / "manifest.json").write_text(json.dumps(found.as_dict(), indent=1) + "\n", "utf-8")
+        write_manifest(folder, found.as_dict())
     return found
 
 
