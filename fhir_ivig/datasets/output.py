@@ -83,7 +83,7 @@ def write_own(study: Study, out: Path, kind: str, shape: str = "study") -> Deliv
     writer(kind)
     written = Delivered(kind)
     with whole_folder(out, [study.path, *study.files]) as part:
-        written.log = IssueLog(part / "issues.ndjson")
+        written.log = IssueLog(part / "issues.ndjson", once=True)
         try:
             found, resources, numbers, issues = load_tables(study, study.folder)
             written.log.add(issues)

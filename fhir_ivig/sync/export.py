@@ -125,7 +125,7 @@ class _Run:
     def run(self, progress: Progress | None) -> Exported:
         from fhir_ivig.study.tables import read_table
 
-        exported = Exported(log=IssueLog(self.folder / "issues.ndjson" if self.folder else None))
+        exported = Exported(log=IssueLog(self.folder / "issues.ndjson" if self.folder else None, once=True))
         with ExitStack() as stack:
             stack.callback(exported.log.close)
             for table in table_order(self.bound.mappings):

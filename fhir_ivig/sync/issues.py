@@ -16,12 +16,13 @@ KEPT = 1000
 class IssueLog:
     """Takes Issues as they come. `first` are the first thousand, `counts` how many there were by severity.
 
-    What several tables say of one place of a file that they share is taken once, as long as it is among the first.
-    With a `path`, every Issue is a line of JSON there. Memory stays flat however many there are.
+    With a `path`, every Issue is a line of JSON there. With `once`, what several tables say of one place of a file
+    that they share is taken once, as long as it is among the first. Memory stays flat however many there are.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, once: bool = False) -> None:
         self.first: list[Issue] = []
+        self._once = once
         self._placed: set[Issue] = set()
         self.counts: Counter[str] = Counter()
         self._file: IO[str] | None = path.open("w", encoding="utf-8") if path else None
@@ -34,7 +35,7 @@ class IssueLog:
             self.counts[issue.severity] += 1
             if len(self.first) < KEPT:
                 self.first.append(issue)
-                if issue.file:
+                if self._once and issue.file:
                     self._placed.add(issue)
             if self._file:
                 self._file.write(json.dumps(issue.as_dict(), ensure_ascii=False) + "\n")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from pathlib import Path
 from typing import Literal
 
 import pytest
-from sent_study import ROOT, SAMPLE, Plain, Resource, planned
+from sample_study import SAMPLE
+from sent_study import Plain, Resource, planned
 
 from fhir_ivig.study.study import Study
 
 Version = Literal["R4", "R5"]
+DOCUMENT = Path(__file__).parents[2] / "docs/hospital.md"
 ROW = re.compile(r"^\| `([^`]+)` \| (R4|R5|R4, R5) \| ([^|]+) \|$", re.MULTILINE)
 
 
 def reasons(version: str) -> dict[str, str]:
     """How the warnings begin that stay in a version, and why they do, as docs/hospital.md says."""
-    rows = ROW.findall((ROOT / "docs/hospital.md").read_text("utf-8"))
+    rows = ROW.findall(DOCUMENT.read_text("utf-8"))
     return {text: reason for text, versions, reason in rows if version in versions}
 
 
