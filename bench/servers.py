@@ -8,8 +8,6 @@ take turns, each time with resources of their own. The data are synthetic.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +19,7 @@ from threading import local
 
 import requests
 
-from bench.__main__ import write_study
+from bench.__main__ import peak, write_study
 from fhir_ivig.fhir.bundle import Put, batch, head
 from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.study.study import Study
@@ -110,16 +108,6 @@ def memory(folder: Path, server: str) -> dict[str, Figure]:
         f"memory of {command}, {MANY:,} / {FEW:,} rows": (many / few, "at most 1.25", many / few <= 1.25)
         for command, (few, many) in peaks.items()
     }
-
-
-def peak(*words: str) -> int:
-    """The greatest resident memory of a command."""
-    with subprocess.Popen([sys.executable, "-m", "fhir_ivig", *words], stdout=subprocess.DEVNULL) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{words[0]} ended with {process.returncode}")
-    return used.ru_maxrss
 
 
 def timed(work: Callable[[], object]) -> float:
