@@ -116,6 +116,9 @@ def deleted_since(client: Client, kinds: Iterable[str], time: str) -> Gone:
 def _history(client: Client, kind: str, time: str) -> Iterator[_Entry]:
     """The entries of a type's history since a time, newest first."""
     since, seen = instant(time), set[str]()
+    if since:  # a second before: some servers compare texts, by which 09:30:05Z is later than 09:30:05.2Z
+        since -= timedelta(seconds=1)
+        time = seconds(since)
     link = f"{kind}/_history?_since={quote(time)}&_count=200"
     while link not in seen:
         if len(seen) >= PAGES:
