@@ -17,7 +17,7 @@ from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.classes import class_of, fault
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.issues import IssueLog
-from fhir_ivig.sync.whole import MARKER, landing, read_manifest, real, whole_folder, write_manifest
+from fhir_ivig.sync.whole import MARKER, beside, read_manifest, whole_folder, write_manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,8 +99,7 @@ def deidentify(
             found.log.add(of_output(exported.log.first))
         said = {"study": study.study, "deidentified": True, **found.as_dict(), "classes": _classes(study)}
         write_manifest(part, said)
-        there = landing(real(out), part)
-        found.out = None if there == real(out) else there
+        found.out = beside(out, part)
     if known.new:
         found.log.add([new_key(key)])
     return found

@@ -30,7 +30,7 @@ from fhir_ivig.sync.search import Known, Search
 from fhir_ivig.sync.searches import searches
 from fhir_ivig.sync.source import Origin, ask_server, open_source
 from fhir_ivig.sync.tabulate import Tabulated, tabulate_into
-from fhir_ivig.sync.whole import landing, read_manifest, real, whole_folder, write_manifest
+from fhir_ivig.sync.whole import beside, read_manifest, real, whole_folder, write_manifest
 
 
 def pull_study(
@@ -233,8 +233,7 @@ def _finish(study: Study, out: Path, part: Path, found: Tabulated, all_received:
         write_table(part / f"{table}.csv", [], list(study.dictionary[table].columns))
     write_study(study, out, part, list(dict.fromkeys([*study.tables, *found.rows])))
     write_manifest(part, {**read_manifest(part / "fhir"), **read_manifest(part), "all_received": all_received})
-    there = landing(real(out), part)
-    found.out = None if there == real(out) else there
+    found.out = beside(out, part)
 
 
 def write_study(study: Study, out: Path, folder: Path, tables: list[str]) -> None:

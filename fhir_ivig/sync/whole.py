@@ -85,6 +85,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def beside(out: Path, part: Path) -> Path | None:
+    """Where a new folder goes instead of `out` with `keep_complete`; None if it goes there."""
+    there = landing(real(out), part)
+    return None if there == real(out) else there
+
+
 def write_manifest(folder: Path, said: Mapping[str, Any]) -> None:
     """What `read_manifest` reads. `complete` and `issues` in it tell a folder of ours (see `check_place`)."""
     write_private(folder / MARKER, json.dumps(said, indent=2, ensure_ascii=False) + "\n")
