@@ -15,7 +15,7 @@ from fhir_ivig.mapping.collection import Mappings
 from fhir_ivig.mapping.identity import join_key
 from fhir_ivig.study.courses import assign_courses, course_days
 from fhir_ivig.sync.doubles import Numbers
-from fhir_ivig.sync.joining import join_rows, resolve_doubles, sorted_rows
+from fhir_ivig.sync.joining import join_rows, resolve_doubles, sorted_places
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fhir_ivig.study.study import Study
 
 RESOURCE = "resource"  # the column of `resources/<table>.csv`
+ROWS = 1 << 14  # of a sorted table that are put together at once
 BY_DAY = {"assessments": "visit", "infusions": "course"}  # what other systems do not know, and the day tells
 
 
@@ -103,7 +104,7 @@ class Gathering:
     def finish(self) -> list[Issue]:
         """Write what was kept, look for doubled keys, and say what was found."""
         for table in sorted(self.kept, key=lambda table: table in BY_DAY):  # courses first: days count from them
-            self.settle(table, self.kept[table])
+            self.settle(table, self.kept.pop(table))
         for table, found in self.written.items():
             found.close()
             if self.keys[table].doubled():
@@ -114,9 +115,11 @@ class Gathering:
 
     def settle(self, table: str, batches: list[pa.RecordBatch]) -> None:
         """Rows that could not be written as they came: joined, their visits assigned, sorted."""
+        import numpy as np
         import pyarrow as pa
 
         rows = pa.Table.from_batches(batches).combine_chunks()
+        batches.clear()  # so that the rows are held once
         description = self.study.dictionary[table]
         if self.shared(table):
             rows, issues = join_rows(rows, description.key, f"{table}.{self.form}")
@@ -128,10 +131,10 @@ class Gathering:
         if table == "infusions" and rows.column("course").null_count:
             rows, issues = assign_courses(rows, course_days(self.known_courses()), f"{table}.{self.form}")
             self.issues += issues
-        if self.sort:
-            rows = sorted_rows(rows, description.key, self.study)
-        for batch in rows.to_batches():
-            self.write(table, batch)
+        places = sorted_places(rows, description.key, self.study) if self.sort else np.arange(rows.num_rows)
+        for start in range(0, rows.num_rows, ROWS):
+            for batch in rows.take(places[start : start + ROWS]).to_batches():
+                self.write(table, batch)
 
     def assign_visits(self, rows: pa.Table) -> pa.Table:
         """The visit from the day, where the resource names none."""

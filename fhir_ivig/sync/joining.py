@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fhir_ivig.issue import Issue
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
     from fhir_ivig.study.study import Study
@@ -84,17 +85,29 @@ def _differ(row: dict[str, str | None], other: dict[str, str | None], name: str)
     return None not in (row[name], other[name]) and row[name] != other[name]
 
 
-def sorted_rows(rows: pa.Table, key: Sequence[str], study: Study) -> pa.Table:
-    """Rows by key: visits and measures in the order of study.yaml, whole numbers by size, all else as text."""
-    orders = {"visit": list(study.visits), "measure": list(study.measures)}
+def sorted_places(rows: pa.Table, key: Sequence[str], study: Study) -> np.ndarray:
+    """The places of rows in the order of their key: visits and measures in the order of study.yaml, whole numbers by
+    size, all else as text, empty cells last."""
+    import numpy as np
 
-    def rank(name: str, cell: str | None) -> tuple[int, int, str]:
-        order = orders.get(name, [])
-        if cell is None:
-            return (3, 0, "")
-        if cell in order:
-            return (0, order.index(cell), "")
+    orders = {"visit": study.visits, "measure": study.measures}
+    return np.lexsort([_ranks(rows.column(name), orders.get(name, ())) for name in reversed(key)])
+
+
+def _ranks(cells: pa.ChunkedArray, order: Iterable[str]) -> np.ndarray:
+    """A number for each cell, by which they are sorted."""
+    import numpy as np
+
+    known = {cell: place for place, cell in enumerate(order)}
+
+    def rank(cell: str) -> tuple[int, int, str]:
+        if cell in known:
+            return (0, known[cell], "")
         return (1, int(cell), "") if cell.isascii() and cell.isdigit() else (2, 0, cell)
 
-    columns = [[rank(name, cell) for cell in rows.column(name).to_pylist()] for name in key]
-    return rows.take(sorted(range(rows.num_rows), key=lambda place: [column[place] for column in columns]))
+    few = cells.combine_chunks().dictionary_encode()
+    ranks = [rank(cell) for cell in few.dictionary.to_pylist()]
+    numbers = {each: number for number, each in enumerate(sorted(set(ranks)))}
+    places = np.array([*(numbers[each] for each in ranks), len(numbers)])
+    found: np.ndarray = places[few.indices.fill_null(len(ranks)).to_numpy()]
+    return found

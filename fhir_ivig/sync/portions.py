@@ -2,14 +2,13 @@
 
 A portion is the answer to one search for so many Patients, all its pages: a file named by a digest of what was asked,
 which is there once the answer has ended. Its lines are `m` (a match) or `i` (only included) before a resource as
-received; its last is `e` before how it ended.
+received; its last is `e` before how it ended, with a checksum of all before: a portion is not forced to the disk, and
+of one that lost something when the power went, or the machine, nothing is believed.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from threading import get_ident
 from typing import IO
+from zlib import crc32
 
 import msgspec
 
@@ -34,12 +34,13 @@ _STATE, _LEASE = "state.json", "lease"
 
 class End(msgspec.Struct):
     """How a search ended: the total promised, if any; how many matches were left out here; what is wrong with its
-    end, in words; what the server said besides."""
+    end, in words; what the server said besides; a checksum of the lines before."""
 
     total: int | None = None
     left_out: int = 0
     flaw: str = ""
     issues: list[Issue] = msgspec.field(default_factory=list)
+    check: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,9 @@ class Writing:
         return Portion(self.path, self.end)
 
     def add(self, line: bytes, included: bool = False) -> None:
-        self.file.write((_INCLUDED if included else _MATCH) + line + b"\n")
+        marked = (_INCLUDED if included else _MATCH) + line + b"\n"
+        self.end.check = crc32(marked, self.end.check)
+        self.file.write(marked)
 
 
 class _State(msgspec.Struct):
@@ -93,12 +96,8 @@ class Portions:
     def find(self, place: int, kind: str, parameters: Parameters) -> Portion | None:
         """The whole answer to a search, if it is here."""
         path = self._path(place, kind, parameters)
-        if not path.exists():
-            return None
-        with path.open("rb") as file:
-            [last] = deque(file, 1)
-        end = msgspec.json.decode(last[1:], type=End)
-        return None if end.flaw else Portion(path, end)
+        end = _end(path) if path.exists() else None
+        return None if end is None or end.flaw else Portion(path, end)
 
     @contextmanager
     def writing(self, place: int, kind: str, parameters: Parameters) -> Iterator[Writing]:
@@ -110,7 +109,6 @@ class Portions:
             portion = Writing(path, file)
             yield portion
             file.write(_END + msgspec.json.encode(portion.end) + b"\n")
-            _to_disk(file)
         part.replace(path)
 
     def _path(self, place: int, kind: str, parameters: Parameters) -> Path:
@@ -136,7 +134,6 @@ class Portions:
             part = self.folder / "state.part"
             with create(part) as file:
                 file.write(msgspec.json.encode(state))
-                _to_disk(file)
             part.replace(self.folder / _STATE)
         self.begun = state.begun
 
@@ -185,6 +182,14 @@ def _other(state: _State, about: Mapping[str, str], now: str | None) -> str:
     return ""
 
 
-def _to_disk(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+def _end(path: Path) -> End | None:
+    """How a portion ended; None if its file is not as it was written."""
+    check, last = 0, b""
+    with path.open("rb") as file:
+        for line in file:
+            check, last = crc32(last, check), line
+    try:
+        end = msgspec.json.decode(last.removeprefix(_END), type=End)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return end if end.check == check else None

@@ -90,6 +90,27 @@ def test_a_portion_that_has_not_ended_is_none(tmp_path: Path) -> None:
     assert found.find(1, "Patient", {}) is None
 
 
+@pytest.mark.parametrize("left", ["", "i", "m", "whole", "cut", "end", "hole", "line"])
+def test_of_a_torn_portion_nothing_is_believed(left: str, tmp_path: Path) -> None:
+    """What a machine that lost its power may leave of a file, and all that came."""
+    found = Portions(tmp_path)
+    with found.writing(1, "Patient", {}) as writing:
+        writing.add(P1.encode())
+        writing.add(P2.encode(), included=True)
+    [path] = tmp_path.iterdir()
+    whole = path.read_bytes()
+    torn = {
+        "whole": whole,
+        "cut": whole[:-9],
+        "end": whole[: whole.rindex(b"\ne") + 1],
+        "hole": whole.replace(P1.encode(), bytes(len(P1))),
+        "line": whole[whole.index(b"\n") + 1 :],
+    }
+    path.write_bytes(torn.get(left, left.encode()))
+    again = found.find(1, "Patient", {})
+    assert [line for line, _ in again.lines()] == [P1.encode(), P2.encode()] if again else left != "whole"
+
+
 def test_names_of_files_name_nobody(tmp_path: Path) -> None:
     found = Portions(tmp_path)
     with found.writing(1, "Patient", {"identifier": "urn:mrn|4711"}):
