@@ -16,10 +16,12 @@ from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.fhir.select import selector
 from fhir_ivig.issue import Issue, IssueError
 
+BUFFER = 1 << 18  # bytes; at each smaller piece, threads that read or write would wait for each other
+
 
 def create(path: Path) -> IO[bytes]:
     """A new file for patient data, to be read and written by its owner only."""
-    return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b")
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b", BUFFER)
 
 
 @contextmanager

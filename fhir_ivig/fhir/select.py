@@ -53,31 +53,32 @@ def selector(params: Mapping[str, str | Sequence[str]]) -> Test:
 
 
 def _token_test(elements: Sequence[str], value: str) -> Test:
-    wanted: list[tuple[str | None, str | None]] = []
+    wanted: set[tuple[str | None, str | None]] = set()  # system and code; None: any
     for choice in _COMMA.split(value):
         system, *code = (re.sub(r"\\(.)", r"\1", part) for part in _PIPE.split(choice, maxsplit=1))
-        wanted.append((system, code[0] or None) if code else (None, system))
+        wanted.add((system, code[0] or None) if code else (None, system))
 
     def test(resource: Mapping[str, Any]) -> bool:
         return any(
-            (system is None or system == (found_system or "")) and (code is None or code == found_code)
+            not wanted.isdisjoint(((system, code), (None, code), (system, None)))
             for element in elements
-            for found_system, found_code in _tokens(resource.get(element))
-            for system, code in wanted
+            for system, code in _tokens(resource.get(element))
         )
 
     return test
 
 
 def _tokens(value: Any) -> Iterator[tuple[str | None, str | None]]:
-    """System and code in an Identifier, Coding, CodeableConcept, CodeableReference, plain code, or a list of such."""
+    """System (empty where there is none) and code in an Identifier, Coding, CodeableConcept, CodeableReference, plain
+    code, or a list of such; None for what is no text."""
     if isinstance(value, list):
         for item in value:
             yield from _tokens(item)
     elif isinstance(value, str):
-        yield None, value
+        yield "", value
     elif isinstance(value, dict):
-        yield value.get("system"), value.get("value", value.get("code"))
+        system, code = value.get("system") or "", value.get("value", value.get("code"))
+        yield system if isinstance(system, str) else None, code if isinstance(code, str) else None
         yield from _tokens(value.get("coding", []))
         yield from _tokens(value.get("concept", []))
 

@@ -21,7 +21,7 @@ from zlib import crc32
 
 import msgspec
 
-from fhir_ivig.fhir.folder import create
+from fhir_ivig.fhir.folder import BUFFER, create
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.instants import instant
 from fhir_ivig.sync.lease import lease
@@ -52,7 +52,7 @@ class Portion:
 
     def lines(self) -> Iterator[tuple[bytes, bool]]:
         """Each resource as received, and whether it was only included."""
-        with self.path.open("rb") as file:
+        with self.path.open("rb", BUFFER) as file:
             for line in file:
                 if line[:1] != _END:
                     yield line[1:-1], line[:1] == _INCLUDED

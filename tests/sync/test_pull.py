@@ -160,6 +160,7 @@ def test_filters_of_a_folder(params: dict[str, Any], found: str, tmp_path: Path)
         '{"resourceType":"Observation","id":"o3","status":"final","identifier":[{"system":"urn:t","value":"x,y|z"}],'
         '"code":{"coding":[{"code":"local"}]},"subject":{"reference":"Patient/p3"}}',
         '{"resourceType":"Observation","id":"o4","code":5,"identifier":"odd","subject":"Patient/p4"}',
+        '{"resourceType":"Observation","id":"o5","code":{"coding":[{"system":["http://loinc.org"],"code":{"a":1}}]}}',
     ]
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "Observation.ndjson").write_text("\n".join(lines))
