@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 from fhir_ivig.fhir.client import Client
@@ -23,6 +23,7 @@ from fhir_ivig.sync.whole import whole_folder, write_manifest
 __all__ = ["Known", "Pulled", "Search", "pull"]
 
 PATIENTS, FEWEST, MOST = 50, 5, 200  # a search: if nothing is known, and as few or many as fill a page
+SAMPLE = 10  # Patients whose resources are counted, to know how many of the others' fill a page
 FILL = 75  # percent: some have more than others, and a second page of few costs as much as a first
 
 
@@ -116,26 +117,41 @@ class _Run:
 
     def some(self, searches: Sequence[Search]) -> None:
         """Several searches over all connections at once, received in their order, whatever came first."""
+        patients = list(self.pulled.patients)
         with ThreadPoolExecutor(self.connections) as pool:
             begun = []
-            for search, size in zip(searches, pool.map(self.size, searches), strict=True):
-                grouped = self.grouped(search, size)
-                begun.append((search, [pool.submit(grouped.got, number) for number in range(len(grouped.groups))]))
+            for search in searches:
+                self.place += 1
+                begun.append(pool.submit(self.begin, pool, self.place, search, patients))
             try:
-                for search, results in begun:
-                    self.receive(search, results)
+                for search, results in zip(searches, begun, strict=True):
+                    self.receive(search, results.result())
             except BaseException:
                 self.asking.stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def size(self, search: Search) -> int:
+    def begin(self, pool: Executor, place: int, search: Search, patients: Sequence[str]) -> Sequence[Future[Got]]:
+        """The groups of a search, each on its way: those of one search while those of another are still counted."""
+        size = self.size(search, search.values or patients)
+        grouped = Grouped(
+            self.asking,
+            place,
+            search,
+            patients,
+            self.known,
+            page=self.server.page,
+            size=size,
+            filter_here=self.filter_here,
+        )
+        return [pool.submit(grouped.got, number) for number in range(len(grouped.groups))]
+
+    def size(self, search: Search, patients: Sequence[str]) -> int:
         """How many Patients to ask for at a time, 0 if the server counts nothing of the type.
 
-        Over several connections those that fill about a page: long rows of pages are slow where each is searched for
-        anew.
+        Over several connections those that fill about a page, as the first of them tell: long rows of pages are slow
+        where each is searched for anew.
         """
-        patients = list(search.values or self.pulled.patients)
         many = max(len(patients), 1)
         if not isinstance(self.store, Client):
             return many  # a folder is read as a whole
@@ -146,26 +162,13 @@ class _Run:
         spread = min(PATIENTS, -(-many // self.connections))
         if self.connections == 1 or self.known or not search.subjects or self.store.habits.search_by_get:
             return spread
-        some = patients[:MOST]
+        some = patients[:SAMPLE]
         count = self.asking.how_many(search.resource_type, search.of(some))
         if count is None:
             return spread
         if not count and len(some) == many:
             return 0
         return min(MOST, max(FEWEST, self.server.page * FILL * len(some) // (100 * max(count, 1))))
-
-    def grouped(self, search: Search, size: int) -> Grouped:
-        self.place += 1
-        return Grouped(
-            self.asking,
-            self.place,
-            search,
-            list(self.pulled.patients),
-            self.known,
-            page=self.server.page,
-            size=size,
-            filter_here=self.filter_here,
-        )
 
     def receive(self, search: Search, results: Sequence[Future[Got]]) -> None:
         """The groups of one search; what is wrong with one ends the search, and the next goes on. IssueError when the

@@ -173,17 +173,27 @@ def test_codes_are_asked_for_where_there_are_others(
     assert (pulled.complete, pulled.received["Observation"], pulled.expected["Observation"]) == (True, 1, 1)
 
 
-@pytest.mark.parametrize(("count", "groups"), [(6000, [5] * 4), (1000, [7, 7, 6]), (0, []), (None, [10, 10])])
+@pytest.mark.parametrize(
+    ("many", "count", "groups"),
+    [
+        (10, 3000, [5] * 2),
+        (10, 500, [7, 3]),
+        (10, 0, []),
+        (10, None, [5, 5]),
+        (30, 500, [7, 7, 7, 7, 2]),
+        (30, 0, [30]),  # the others may have what the first have not
+    ],
+)
 def test_as_many_patients_as_fill_a_page(
-    count: int | None, groups: list[int], scripted: Start, tmp_path: Path
+    many: int, count: int | None, groups: list[int], scripted: Start, tmp_path: Path
 ) -> None:
-    patients = page(*(resource("Patient", f"p{number}") for number in range(20)))
+    patients = page(*(resource("Patient", f"p{number}") for number in range(many)))
     told = GONE if count is None else page(total=count)
     server = scripted([patients, told, page()])
     searches = [Search("Patient"), Search("Observation", {}, "subject")]
     assert pull(Client(server.base), searches, tmp_path / "out", server=Origin(page=500, connections=2)).complete
     asked = [body.count(b"Patient%2Fp") for _, _, _, body in server.requests]
-    assert (asked[1], sorted(asked[2:], reverse=True)) == (20, groups)  # over two connections
+    assert (asked[1], sorted(asked[2:], reverse=True)) == (10, groups)  # over two connections
 
 
 def test_files_do_not_depend_on_who_answers_first(server: str, tmp_path: Path) -> None:
