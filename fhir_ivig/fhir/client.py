@@ -90,10 +90,13 @@ class Client:
         resource_type: str,
         params: Mapping[str, str | Sequence[str]] | None = None,
         *,
+        most: int | None = None,
         page_limit: int = PAGE_LIMIT,
     ) -> Iterator[Page]:
         """The pages of a search, asked by POST (nothing of a patient in the URL), unknown parameters refused.
 
+        Where no more than `most` can match, and one page may hold them, HAPI need not keep what it found for the
+        pages to come (https://hapifhir.io/hapi-fhir/docs/server_jpa/configuration.html#disabling-search-caching-per-request).
         IssueError when a page is no searchset, when the server ignored a parameter, or when its next links repeat,
         lead elsewhere or go beyond `page_limit` pages. Messages in a page are its `issues`.
         """
@@ -102,7 +105,8 @@ class Client:
         asked = {**self.habits.parameters, **(params or {})}
         pairs = [(k, v) for k, vs in asked.items() for v in ([vs] if isinstance(vs, str) else vs)]
         hide = _told_of(pairs)
-        fresh = {"Cache-Control": "no-cache", **({"Prefer": "handling=strict"} if self.habits.strict else {})}
+        cache = f"no-store, max-results={most}" if most else "no-cache"
+        fresh = {"Cache-Control": cache, **({"Prefer": "handling=strict"} if self.habits.strict else {})}
         page = self._page(self._searched(resource_type, urlencode(pairs), fresh, hide), hide)
         _check_self(page.self, [name for name, _ in pairs])
         seen: set[str] = set()

@@ -19,8 +19,8 @@ from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.homes import Homes, MissingError, references
 from fhir_ivig.sync.identified import Identity, identities, identity, with_id
+from fhir_ivig.sync.items import LOOK_UP, chunks, read_items
 from fhir_ivig.sync.journal import Journal
-from fhir_ivig.sync.plan import LOOK_UP, chunks, read_items
 from fhir_ivig.sync.searches import escaped
 from fhir_ivig.sync.server import HALVED, STALE, Server, seen
 

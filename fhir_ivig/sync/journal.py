@@ -8,6 +8,7 @@ plan.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -135,15 +136,11 @@ class Journal:
 
     def entries(self, refs: Iterable[str]) -> dict[str, Entry]:
         """What is known of these resources (`Type/id`)."""
-        found = {}
+        asked = "SELECT ref, state, hash, version, intended, code FROM resource"
+        asked += " WHERE ref IN (SELECT value FROM json_each(?))"
         with _reported(self.path):
-            for ref in refs:
-                row = self._db.execute(
-                    "SELECT state, hash, version, intended, code FROM resource WHERE ref = ?", (ref,)
-                ).fetchone()
-                if row:
-                    found[ref] = Entry(*row)
-        return found
+            rows = self._db.execute(asked, (json.dumps(list(refs)),))
+            return {ref: Entry(*rest) for ref, *rest in rows}
 
     def refs(self, *states: State) -> Iterator[str]:
         """The resources that are in one of the states."""

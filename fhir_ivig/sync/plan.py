@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from fhir_ivig.fhir.bundle import Answer, Put, head
+from fhir_ivig.fhir.bundle import Answer, Put
 from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.fhir.lines import Block
 from fhir_ivig.issue import Issue, IssueError, many
+from fhir_ivig.sync.items import LOOK_UP, Item, chunks, read_items
 from fhir_ivig.sync.journal import Entry, Journal
 from fhir_ivig.sync.linking import Linking
 from fhir_ivig.sync.steps import State, Step, Take, step_of, step_of_left
 from fhir_ivig.sync.waves import waves
 
-_T = TypeVar("_T")
-LOOK_UP = 100  # ids a search
+AHEAD = 2  # begun for each connection, so that none waits for what is done with the answers
 _REFERENCE = re.compile(rb'"reference"\s*:\s*"(([A-Z][A-Za-z]+)/[^"]*)"')
 
 
@@ -41,21 +42,6 @@ class Target(Protocol):
     def put(self, puts: Sequence[Put]) -> list[Answer]: ...
 
     def finish(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One resource of the source and its place there."""
-
-    resource_type: str
-    id: str
-    line: bytes
-    file: str
-    row: int
-
-    @property
-    def ref(self) -> str:
-        return f"{self.resource_type}/{self.id}"
 
 
 @dataclass(slots=True)
@@ -100,9 +86,15 @@ def plan(
     which of the two is meant cannot be known. Of `linking`, a linked Patient is not sent, nor whoever was refused,
     nor what refers to them. IssueError if `take` names another. Memory: the ids, one block.
     """
-    planner = _Planner(target, journal, take or {}, version, linking or Linking())
-    for block in read_blocks([source]):
-        planner.block(block)
+    with ThreadPoolExecutor(target.connections) as pool:
+        planner = _Planner(target, journal, take or {}, version, linking or Linking(), pool)
+        try:
+            for block in read_blocks([source]):
+                planner.block(block)
+            planner.settle()
+        except IssueError:
+            pool.shutdown(cancel_futures=True)
+            raise
     if left:
         planner.left()
     planner.end()
@@ -119,9 +111,11 @@ class _Planner:
         take: Mapping[str, Take],
         version: str,
         linking: Linking,
+        pool: Executor,
     ) -> None:
         self.target, self.journal, self.take, self.version = target, journal, take, version
-        self.linking = linking
+        self.linking, self.pool = linking, pool
+        self.under_way: deque[tuple[Sequence[Item], Future[Mapping[str, bytes | Issue]]]] = deque()
         self.made, self.needs = Plan(), dict[str, set[str]]()
         self.exact = False
         self.first_digits: Item | None = None
@@ -136,9 +130,18 @@ class _Planner:
             for item in items:
                 found.update(kind.decode() for _, kind in _REFERENCE.findall(item.line))
             for group in chunks([item for item in items if not self.aside(item)], LOOK_UP):
-                held = self.target.look_up(resource_type, {item.id: item.line for item in group})
-                known = self.journal.entries(item.ref for item in group)
-                for item in group:
+                made.states.update((item.ref, "create") for item in group)  # until more is known
+                wanted = {item.id: item.line for item in group}
+                self.under_way.append((group, self.pool.submit(self.target.look_up, resource_type, wanted)))
+                self.settle(AHEAD * self.target.connections)
+
+    def settle(self, ahead: int = 0) -> None:
+        """What is looked up, held against ours, in the order of the source, until no more than so many are ahead."""
+        while len(self.under_way) > ahead:
+            group, answer = self.under_way.popleft()
+            held, known = answer.result(), self.journal.entries(item.ref for item in group)
+            for item in group:
+                if self.made.states[item.ref] != "refused":  # its id was met again meanwhile
                     self.item(item, held.get(item.id), known)
 
     def aside(self, item: Item) -> bool:
@@ -213,14 +216,6 @@ class _Planner:
             raise IssueError(*(Issue("error", "not-found", f"{ref} {text}") for ref in unknown))
 
 
-def read_items(block: Block) -> Iterator[Item]:
-    """The resources of a block; one without a sound type and id has empty ones."""
-    for row, line in zip(block.numbers, block.lines, strict=True):
-        found = head(line)
-        kind, name = (found.resourceType, found.id or "") if found.sound else ("", "")
-        yield Item(kind, name, line, block.file, row)
-
-
 def _fresh(block: Block, made: Plan) -> dict[str, list[Item]]:
     """The block's resources by type, without those that cannot be sent or were met before."""
     fresh: dict[str, dict[str, Item]] = {}
@@ -251,9 +246,3 @@ def _settle_digits(made: Plan, exact: bool, first: Item) -> None:
             "the digits of decimals, as 10.50 and 10.5; nothing shows that it keeps digits: taken as unchanged"
         )
         made.issues.append(Issue("warning", "value", text, file=first.file, row=first.row))
-
-
-def chunks(things: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
-    """The things in runs of `size`."""
-    for start in range(0, len(things), size):
-        yield things[start : start + size]

@@ -10,8 +10,9 @@ from fhir_ivig.fhir.files import read_blocks
 from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.fhir.server import ServerSettings, server_settings
 from fhir_ivig.issue import Issue, IssueError, many
+from fhir_ivig.sync.items import Item, read_items
 from fhir_ivig.sync.journal import Journal
-from fhir_ivig.sync.plan import Item, Plan, Target, read_items
+from fhir_ivig.sync.plan import Plan, Target
 from fhir_ivig.sync.sending import Progress, Pushed, Sending
 from fhir_ivig.sync.server import Server, open_server
 from fhir_ivig.sync.steps import State
@@ -37,12 +38,13 @@ def apply(
     journal: Journal,
     *,
     withdraw: bool = False,
+    versions: bool = False,
     progress: Progress | None = None,
 ) -> Pushed:
     """Does what a plan says, and notes it in the journal: the intent before each request, the outcome after it.
 
     So many batches of one resource type are under way at once as the target has connections. What left the study is
-    marked only with `withdraw`.
+    marked only with `withdraw`. The `versions` of all that was stored are kept only if asked for.
     """
     counts = made.counts()
     pushed = Pushed(
@@ -50,6 +52,7 @@ def apply(
         failed=counts["refused"] + made.unsent,
         conflicts=counts["conflict"],
         left=counts["left"],
+        stored={} if versions else None,
         issues=[*made.issues, *_said(made)],
     )
     journal.write(made.adopted)

@@ -107,7 +107,8 @@ def push_study(
         if planned:
             planned.check(made.planned())
         made.remember()
-        pushed = apply(made.plan, made.store, made.journal, withdraw=withdraw, progress=progress)
+        settings = {"withdraw": withdraw, "versions": bool(agent)}
+        pushed = apply(made.plan, made.store, made.journal, **settings, progress=progress)
         done = pushed.created or pushed.updated or pushed.unchanged or pushed.withdrawn or pushed.conflicts
         lost = any(issue.severity == "fatal" for issue in pushed.issues)
         if agent and pushed.stored:

@@ -12,11 +12,11 @@ from fhir_ivig.fhir.bundle import Answer, Put
 from fhir_ivig.fhir.client import RefusedError
 from fhir_ivig.fhir.compare import fingerprint
 from fhir_ivig.issue import Issue, IssueError, failed
+from fhir_ivig.sync.items import Item
 from fhir_ivig.sync.journal import Entry, Journal
-from fhir_ivig.sync.plan import Item, Plan, Target
+from fhir_ivig.sync.plan import AHEAD, Plan, Target
 
 UNKNOWN = Entry("failed")  # what the journal knows of a resource that was never there
-AHEAD = 2  # batches begun for each connection, so that none waits for the slowest to be settled
 Progress = Callable[[str, int, int], None]
 
 
@@ -25,7 +25,7 @@ class Pushed:
     """How many resources were created, updated, unchanged (not sent), failed, in conflict (not overwritten), and
     withdrawn (marked: they left the study); `left` counts those that left and were not marked.
 
-    `stored` are the versions, by `Type/id`, of those that were sent and are there.
+    `stored` are the versions, by `Type/id`, of those that were sent and are there; None where nobody asked for them.
     """
 
     created: int = 0
@@ -35,7 +35,7 @@ class Pushed:
     conflicts: int = 0
     withdrawn: int = 0
     left: int = 0
-    stored: dict[str, str | None] = field(default_factory=dict)
+    stored: dict[str, str | None] | None = None
     issues: list[Issue] = field(default_factory=list)
 
 
@@ -125,7 +125,8 @@ class Sending:
             else:
                 pushed.failed += 1
             return
-        pushed.stored[item.ref] = answer.version
+        if pushed.stored is not None:
+            pushed.stored[item.ref] = answer.version
         if self.withdraw:
             pushed.withdrawn += 1
             pushed.left -= 1

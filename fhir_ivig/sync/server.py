@@ -6,6 +6,7 @@ Where the server chooses the ids, `assigned.Assigned` stands before it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from fhir_ivig.fhir.bundle import Answer, Put, batch, head
@@ -16,7 +17,7 @@ from fhir_ivig.fhir.compare import version as version_of
 from fhir_ivig.fhir.retry import Pace
 from fhir_ivig.fhir.server import ServerSettings, connect
 from fhir_ivig.issue import Issue, IssueError
-from fhir_ivig.sync.plan import LOOK_UP, chunks
+from fhir_ivig.sync.items import LOOK_UP, chunks
 
 # A whole batch refused with one of these may hold one bad entry; servers that cannot parse a value answer so.
 HALVED = {400, 409, 412, 413, 422, 500}
@@ -44,33 +45,50 @@ class Server:
         self.client, self.kind, self.base, self.strategy = client, kind, client.gate.base, strategy
         self.entries, self.size, self.connections = entries, size, connections
         self._totals = True  # whether it takes _total
+        self._on_one_page = True  # whether it gives all that is looked up on one page, and keeps nothing for others
 
     def look_up(self, resource_type: str, ids: Collection[str]) -> dict[str, bytes]:
         """Those of the resources that the server has, by id. IssueError as `search`."""
-        return self.search(resource_type, {"_id": ",".join(ids), "_count": str(len(ids))})
+        return self.search(resource_type, _by_id(ids), most=len(ids))
 
-    def search(self, resource_type: str, wanted: Mapping[str, str]) -> dict[str, bytes]:
-        """The resources that a search finds, by id. IssueError if the server gives fewer than it says it has: what is
-        held back would be taken for new, and overwritten or doubled."""
-        try:
-            return self._search(resource_type, {**wanted, **({"_total": "accurate"} if self._totals else {})})
-        except RefusedError as refused:
-            if not self._totals or refused.status != 400:
-                raise
-            found = self._search(resource_type, wanted)  # refused again, it is something else that it minds
-            self._totals = False
-            return found
-
-    def _search(self, resource_type: str, asked: Mapping[str, str]) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
-        total = 0
-        for page in self.client.search(resource_type, asked):
-            found |= {head(resource).id or "": resource for resource in page.matches}
-            total = max(total, page.total or 0)
-        if len(found) < total:
+    def search(self, resource_type: str, wanted: Mapping[str, str], most: int | None = None) -> dict[str, bytes]:
+        """The resources that a search finds, by id; no more than `most` can match. IssueError if the server gives
+        fewer than it says it has: what is held back would be taken for new, and overwritten or doubled."""
+        if most and self._on_one_page:
+            with suppress(RefusedError):
+                found, total = self._counted(resource_type, wanted, most)
+                if len(found) >= (most if total is None else total):
+                    return found
+            self._on_one_page = False  # its pages are shorter, or it minds being asked so
+        found, total = self._counted(resource_type, wanted)
+        if len(found) < (total or 0):
             text = f"the server has {total} {resource_type} of those asked for and gave {len(found)}: push again"
             raise IssueError(Issue("error", "incomplete", text))
         return found
+
+    def _counted(
+        self, resource_type: str, wanted: Mapping[str, str], most: int | None = None
+    ) -> tuple[dict[str, bytes], int | None]:
+        """What a search finds, and how much the server says it has, where it takes `_total`."""
+        total = {"_total": "accurate"} if self._totals else {}
+        try:
+            return self._found(resource_type, {**wanted, **total}, most)
+        except RefusedError as refused:
+            if not total or refused.status != 400:
+                raise
+            found = self._found(resource_type, wanted, most)  # refused again, it is something else that it minds
+            self._totals = False
+            return found
+
+    def _found(
+        self, resource_type: str, asked: Mapping[str, str], most: int | None
+    ) -> tuple[dict[str, bytes], int | None]:
+        found: dict[str, bytes] = {}
+        total = None
+        for page in self.client.search(resource_type, asked, most=most):
+            found |= {head(resource).id or "": resource for resource in page.matches}
+            total = total if page.total is None else max(total or 0, page.total)
+        return found, total
 
     def put(self, puts: Sequence[Put]) -> list[Answer]:
         """What became of each resource, all of one type: sent as one bundle, or as halves if it is refused whole."""
@@ -99,13 +117,26 @@ class Server:
         ]
         held: dict[str, bytes] = {}
         for some in chunks(stored, LOOK_UP):
-            held |= self.look_up(resource_type, some)
+            held |= self._stored(resource_type, some)
         return [
             seen(put, answer, self.base, held.get(put.ref.partition("/")[2]))
             if not answer.issues or answer.status in STALE
             else answer
             for put, answer in zip(puts, answers, strict=True)
         ]
+
+    def _stored(self, resource_type: str, ids: Sequence[str]) -> dict[str, bytes]:
+        """As `look_up`, of what should be there: nothing is to be counted if it is."""
+        if self._on_one_page:
+            with suppress(RefusedError):
+                found, _ = self._found(resource_type, _by_id(ids), len(ids))
+                if found.keys() >= set(ids):
+                    return found
+        return self.look_up(resource_type, ids)
+
+
+def _by_id(ids: Collection[str]) -> dict[str, str]:
+    return {"_id": ",".join(ids), "_count": str(len(ids))}
 
 
 def open_server(settings: ServerSettings, version: str | None, token: str | None = None) -> Server:

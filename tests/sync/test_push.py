@@ -182,9 +182,10 @@ def test_a_folder_that_is_broken_is_left_alone(source: Path, tmp_path: Path) -> 
     assert (tmp_path / "out" / "Patient.ndjson").read_text() == "not json\n"
 
 
-def searchset(*resources: str) -> dict[str, str]:
+def searchset(*resources: str, total: bool = True) -> dict[str, str]:
     entries = ",".join(f'{{"resource":{resource}}}' for resource in resources)
-    return {"body": f'{{"resourceType":"Bundle","type":"searchset","entry":[{entries}]}}'}
+    counted = f'"total":{len(resources)},' if total else ""
+    return {"body": f'{{"resourceType":"Bundle","type":"searchset",{counted}"entry":[{entries}]}}'}
 
 
 def answered(*statuses: str) -> dict[str, str]:
@@ -216,6 +217,15 @@ def test_a_server_that_takes_no_total_is_asked_without(scripted: Start, abc: Pat
     assert counts(send(abc, server.base)) == (3, 0, 0, 0)
     searches = [body for _, path, _, body in server.requests if path.endswith("_search")]
     assert [b"_total=accurate" in body for body in searches] == [True, False, False]
+
+
+def test_who_does_not_say_how_many_may_have_more(scripted: Start, abc: Path) -> None:
+    # Asked for what it need not keep, it may give less than there is; then it is asked as everybody is.
+    short, whole = searchset(A, total=False), searchset(A, B, C, total=False)
+    server = scripted([short, whole])
+    assert counts(send(abc, server.base)) == (0, 0, 3, 0)
+    cached = [headers["Cache-Control"] for _, _, headers, _ in server.requests]
+    assert cached == ["no-store, max-results=3", "no-cache"]
 
 
 def test_an_answer_too_few_fails_the_batch_only(scripted: Start, abc: Path) -> None:
