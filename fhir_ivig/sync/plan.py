@@ -92,9 +92,8 @@ def plan(
             for block in read_blocks([source]):
                 planner.block(block)
             planner.settle()
-        except IssueError:
+        finally:
             pool.shutdown(cancel_futures=True)
-            raise
     if left:
         planner.left()
     planner.end()
