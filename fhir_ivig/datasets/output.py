@@ -153,7 +153,7 @@ def _write(study: Study, made: Sequence[Made], folder: Path, kind: str, shape: s
 
 
 def converted(study: Study, kind: str, shape: str = "study") -> Callable[[Path], Iterable[Issue]]:
-    """What `tabulate_into` does with its finished CSV tables to make of them files of another kind, or shape."""
+    """What `tabulate` does with its finished CSV tables to make of them files of another kind, or shape."""
     writer(kind)
 
     def convert(folder: Path) -> list[Issue]:

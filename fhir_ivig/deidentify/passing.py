@@ -23,7 +23,7 @@ def deidentified(
 
     IssueError as `deidentify`, before any work where that can be known.
     """
-    from fhir_ivig.sync.pull_study import write_study
+    from fhir_ivig.sync.cohort import write_study
     from fhir_ivig.sync.tabulate import tabulate
 
     paths = list(fhir)

@@ -20,6 +20,7 @@ from fhir_ivig.fhir.lines import Block, is_utf8, read_lines
 from fhir_ivig.issue import Code, Issue
 
 LINE_LIMIT = 1 << 20
+BLOCK_BYTES = 1 << 22  # that are worth to be tabulated at once
 DOCUMENT_LIMIT = 256 << 20
 _ENDINGS = re.compile(r"\.(ndjson|jsonl|json)(\.gz)?$", re.IGNORECASE)
 _LINES_NAME = re.compile(r"\.(ndjson|jsonl)(\.gz)?$", re.IGNORECASE)
@@ -70,15 +71,19 @@ def fhir_files(folder: Path) -> list[Path]:
     Hidden files and the `manifest.json` and `issues.ndjson` that our own outputs carry are no FHIR files.
     """
 
-    def rank(path: Path) -> tuple[int, str]:
-        kind = re.split(r"[^A-Za-z]", path.name, maxsplit=1)[0]
-        return (_FIRST.index(kind) if kind in _FIRST else len(_FIRST), path.relative_to(folder).as_posix())
+    def order(path: Path) -> tuple[int, str]:
+        return rank(re.split(r"[^A-Za-z]", path.name, maxsplit=1)[0]), path.relative_to(folder).as_posix()
 
     def wanted(path: Path) -> bool:
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         return bool(_ENDINGS.search(path.name)) and not hidden and path.name not in _OURS and path.is_file()
 
-    return sorted(filter(wanted, folder.rglob("*")), key=rank)
+    return sorted(filter(wanted, folder.rglob("*")), key=order)
+
+
+def rank(kind: str) -> int:
+    """The place of a resource type in the order of reading: less for those that others refer to."""
+    return _FIRST.index(kind) if kind in _FIRST else len(_FIRST)
 
 
 def _problem(path: Path, code: Code, text: str, row: int | None = None) -> Block:

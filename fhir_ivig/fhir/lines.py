@@ -36,7 +36,7 @@ def read_lines(file: str, head: bytes, stream: IO[bytes], block_bytes: int, limi
     """The lines of a stream of which `head` was read already, in blocks of about so many bytes."""
     chunk, number = head, 1
     while chunk:
-        block, count = _block(file, _whole_lines(chunk, stream, limit), number, limit)
+        block, count = block_of(file, _whole_lines(chunk, stream, limit), number, limit)
         yield block
         number += count
         chunk = stream.read(block_bytes)
@@ -58,8 +58,8 @@ def _too_long(file: str, number: int, limit: int) -> Issue:
     return Issue("error", "too-long", text, file=file, row=number)
 
 
-def _block(file: str, data: bytes, first: int, limit: int) -> tuple[Block, int]:
-    """The whole lines in `data`, and how many lines of the file they were."""
+def block_of(file: str, data: bytes, first: int, limit: int) -> tuple[Block, int]:
+    """The whole lines in `data`, of which the first has a number in its file, and how many lines these are."""
     if (ends := _objects(data, limit)) is not None and is_utf8(data):
         return Block(file, data, range(first, first + len(ends)), ends=ends), len(ends)
     lines = data.split(b"\n")[:-1]

@@ -27,8 +27,13 @@ class IssueLog:
         self.counts: Counter[str] = Counter()
         self._file: IO[str] | None = path.open("w", encoding="utf-8") if path else None
 
-    def add(self, issues: Iterable[Issue]) -> None:
-        """Take some Issues."""
+    def add(self, issues: Iterable[Issue], ahead: bool = False) -> None:
+        """Take some Issues; with `ahead`, they are to be shown before those that are here."""
+        if ahead:
+            before, self.first = self.first, []
+            self.add(issues)
+            self.first = [*self.first, *before][:KEPT]
+            return
         for issue in issues:
             if issue in self._placed:
                 continue

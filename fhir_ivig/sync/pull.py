@@ -15,7 +15,7 @@ from fhir_ivig.sync.groups import Got, Grouped, lost
 from fhir_ivig.sync.instants import earliest, latest
 from fhir_ivig.sync.manifest import describe
 from fhir_ivig.sync.portions import Portions
-from fhir_ivig.sync.receiving import Pulled, Receiving
+from fhir_ivig.sync.receiving import Pulled, Receiving, Taker
 from fhir_ivig.sync.search import Known, Search
 from fhir_ivig.sync.source import NOWHERE, Origin, open_source
 from fhir_ivig.sync.whole import whole_folder, write_manifest
@@ -37,6 +37,7 @@ def pull(
     server: Origin = NOWHERE,
     portions: Portions | None = None,
     issues: Iterable[Issue] = (),
+    taker: Taker | None = None,
     progress: Callable[[str, int], None] | None = None,
 ) -> Pulled:
     """Writes what the searches find in `source` to the folder `out`: `<type>.ndjson` as received, `manifest.json`.
@@ -50,8 +51,9 @@ def pull(
     filtered here; without it, that is an error. `known` narrows the searches to what changed, where the server can
     (else all is asked for, and an information Issue says so). Resources are written once; equal ids with other
     content are all kept, with a warning. `server` is what is known of it, and over how many connections it is asked;
-    the files do not depend on which answers first. `issues` is what was wrong before. `progress` is told the
-    resource type and how many of it were received. Where `portions` are kept, a pull that was broken off goes on.
+    the files do not depend on which answers first. `issues` is what was wrong before. `taker` is given all that is
+    written, while more is on its way: search after search. `progress` is told the resource type and how many of it
+    were received. Where `portions` are kept, a pull that was broken off goes on.
 
     `out` appears (or, if it is an earlier pull, is replaced) all at once, also when the pull is not complete.
     IssueError when `out` holds something else or cannot be written.
@@ -60,7 +62,7 @@ def pull(
     with whole_folder(out) as part:
         kept = portions or Portions(part / ".portions")
         kept.folder.mkdir(mode=0o700, exist_ok=True)
-        run = _Run(store, part, kept, filter_here, known, server, progress)
+        run = _Run(store, part, kept, filter_here, known, server, taker, progress)
         run.pulled.issues += issues
         run.all(searches)
         begun = kept.begun or server.time
@@ -84,10 +86,11 @@ class _Run:
         filter_here: bool,
         known: Known | None,
         server: Origin,
+        taker: Taker | None,
         progress: Callable[[str, int], None] | None,
     ) -> None:
         self.pulled = Pulled()
-        self.receiving = Receiving(part, self.pulled)
+        self.receiving = Receiving(part, self.pulled, taker)
         self.asking = Asking(store, portions, progress)
         self.store, self.server, self.known = store, server, known
         self.portions, self.filter_here = portions, filter_here
@@ -112,6 +115,7 @@ class _Run:
             self.pulled.issues += error.issues
             self.pulled.broken_off = True
         finally:
+            self.receiving.hand_on()
             self.receiving.close()
             self.pulled.issues = list(dict.fromkeys([*self.pulled.issues, *self.asking.issues]))
 
@@ -126,6 +130,7 @@ class _Run:
             try:
                 for search, results in zip(searches, begun, strict=True):
                     self.receive(search, results.result())
+                    self.receiving.hand_on()
             except BaseException:
                 self.asking.stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)

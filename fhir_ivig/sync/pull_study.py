@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import astuple
@@ -11,13 +10,16 @@ from hashlib import blake2b
 from pathlib import Path
 
 from fhir_ivig.fhir.client import Client
+from fhir_ivig.fhir.files import BLOCK_BYTES, LINE_LIMIT, rank, read_blocks
 from fhir_ivig.fhir.folder import Folder
+from fhir_ivig.fhir.lines import block_of
 from fhir_ivig.fhir.server import ServerSettings, server_settings
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.collection import Bound
 from fhir_ivig.mapping.identity import identifier_system
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.bulk import Bulk, Export
+from fhir_ivig.sync.cohort import complete_folder
 from fhir_ivig.sync.export import bind
 from fhir_ivig.sync.identified import identities
 from fhir_ivig.sync.incremental import deleted_since, known_from, merge
@@ -25,12 +27,12 @@ from fhir_ivig.sync.links import Link, Linked, doubt_strangers, links_named, pat
 from fhir_ivig.sync.portions import Portions, kept
 from fhir_ivig.sync.pull import pull
 from fhir_ivig.sync.pull_bulk import pull_bulk
-from fhir_ivig.sync.receiving import Pulled
+from fhir_ivig.sync.receiving import Pulled, Taker
 from fhir_ivig.sync.search import Known, Search
 from fhir_ivig.sync.searches import searches
 from fhir_ivig.sync.source import Origin, ask_server, open_source
-from fhir_ivig.sync.tabulate import Tabulated, tabulate_into
-from fhir_ivig.sync.whole import beside, read_manifest, real, whole_folder, write_manifest
+from fhir_ivig.sync.tabulate import Tabulated, Tabulating, tabulating
+from fhir_ivig.sync.whole import real, whole_folder
 
 
 def pull_study(
@@ -77,8 +79,15 @@ def pull_study(
         asked = searches(
             bound, subjects=subjects, patients=linked.patients, only_patients=mrns is not None, codes=codes
         )
+        asked.sort(key=lambda search: (rank(search.resource_type), search.resource_type))
         known, why = known_from(out, store, asked) if since_last and isinstance(store, Client) else (None, [])
-        fetching = _fetched(store, asked, bound, server, known, bulk, real(out), part / "fhir", progress)
+        base = store.gate.base if isinstance(store, Client) else server.base
+        tables = stack.enter_context(
+            tabulating(part, study, bound, sort=True, told=linked.told, base=base, progress=progress)
+        )
+        at_once = isinstance(store, Client) and not known and not bulk
+        taker = _taker(tables, part / "fhir") if at_once else None
+        fetching = _fetched(store, asked, bound, server, known, bulk, real(out), part / "fhir", taker, progress)
         pulled, said = stack.enter_context(fetching)
         issues = [*linked.issues, *why, *said]
         if not pulled.received:
@@ -88,19 +97,22 @@ def pull_study(
             issues += _put_together(store, known, pulled, out / "fhir", part / "fhir")
         issues += _not_found(part / "fhir", bound, linked, subjects or ())
         issues += _none_found(asked, pulled, part / "fhir")
-        found = tabulate_into(
-            part,
-            [part / "fhir"],
-            study,
-            bound,
-            sort=True,
-            issues=issues,
-            told=linked.told,
-            base=store.gate.base if isinstance(store, Client) else server.base,
-            progress=progress,
-        )
-        _finish(study, out, part, found, pulled.complete)
+        tables.tabulated.log.add(issues, ahead=True)
+        for block in () if at_once else read_blocks([part / "fhir"], BLOCK_BYTES):
+            tables.take(block)
+        found = tables.finish()
+        complete_folder(study, out, part, found, pulled.complete)
     return found
+
+
+def _taker(tables: Tabulating, fhir: Path) -> Taker:
+    """Tabulates what comes while the server is at work on what is still to come."""
+
+    def take(kind: str, lines: bytes, first: int) -> None:
+        block, _ = block_of(str(fhir / f"{kind}.ndjson"), lines, first, LINE_LIMIT)
+        tables.take(block)
+
+    return take
 
 
 @contextmanager
@@ -113,6 +125,7 @@ def _fetched(
     bulk: Bulk | None,
     out: Path,
     fhir: Path,
+    taker: Taker | None,
     progress: Callable[..., None] | None,
 ) -> Iterator[tuple[Pulled, list[Issue]]]:
     """What is found, in the folder `fhir`, and what is to be said of it.
@@ -137,6 +150,7 @@ def _fetched(
                 known=known,
                 server=server,
                 portions=portions,
+                taker=taker,
                 progress=progress,
             )
             yield pulled, [*portions.issues, *_kept_on(portions, pulled)]
@@ -223,34 +237,3 @@ def _none_found(asked: list[Search], pulled: Pulled, fhir: Path) -> list[Issue]:
         for kind in kinds
         if not (fhir / f"{kind}.ndjson").exists()
     ]
-
-
-def _finish(study: Study, out: Path, part: Path, found: Tabulated, all_received: bool) -> None:
-    """The tables that are empty, study.yaml, and one manifest for all."""
-    from fhir_ivig.study.writing import write_table
-
-    for table in study.tables.keys() - found.rows.keys():
-        write_table(part / f"{table}.csv", [], list(study.dictionary[table].columns))
-    write_study(study, out, part, list(dict.fromkeys([*study.tables, *found.rows])))
-    write_manifest(part, {**read_manifest(part / "fhir"), **read_manifest(part), "all_received": all_received})
-    found.out = beside(out, part)
-
-
-def write_study(study: Study, out: Path, folder: Path, tables: list[str]) -> None:
-    """The study.yaml of canonical tables that will stand in `out`: the same study, its tables as they are there.
-
-    Without its server: a cohort is passed on, and where it came from stands in its manifest.
-    """
-    import yaml
-
-    from fhir_ivig.yamltext import load, plain
-
-    text = plain(load(study.path))
-    text["tables"] = {table: {} for table in tables if table != "studies"}
-    text.pop("server", None)
-    text["fhir_version"] = study.fhir_version
-    if study.mappings:
-        text["mappings"] = [os.path.relpath(mapping, out) for mapping in study.mappings]
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the former is ten times faster, and not everywhere
-    written = yaml.dump(text, Dumper=dumper, sort_keys=False, allow_unicode=True)
-    (folder / "study.yaml").write_text(written, "utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import IO, Literal
 import msgspec
 
 from fhir_ivig.fhir.bundle import LOCATION, RESOURCE_TYPE, Head, head
+from fhir_ivig.fhir.files import BLOCK_BYTES
 from fhir_ivig.fhir.folder import create
 from fhir_ivig.issue import Issue, failed
 
@@ -43,6 +45,9 @@ class Pulled:
         return not failed(self.issues)
 
 
+Taker = Callable[[str, bytes, int], None]  # of a type, lines as received, and the number of the first in its file
+
+
 class _Meta(msgspec.Struct):
     lastUpdated: str | None = None  # noqa: N815 (the element's name)
 
@@ -67,13 +72,22 @@ class Receiving:
     Where servers write it in several zones that may be an earlier instant than the true largest, never a later one.
     """
 
-    def __init__(self, folder: Path, pulled: Pulled) -> None:
-        self.folder, self.pulled = folder, pulled
+    def __init__(self, folder: Path, pulled: Pulled, taker: Taker | None = None) -> None:
+        self.folder, self.pulled, self.taker = folder, pulled, taker
         self.last_updated = ""
         self.led_to: dict[str, None] = {}  # Patients that ResearchSubjects of the cohort refer to
         self._first: dict[int, int] = {}  # 64 bits of what came under each name, and of its content
         self._others: set[tuple[int, int]] = set()
         self._files: dict[str, IO[bytes]] = {}
+        self._new: dict[str, list[bytes]] = {}  # what the taker has not had, by type
+        self._size = 0
+
+    def hand_on(self) -> None:
+        """Gives the taker what is new."""
+        for kind, lines in self._new.items():
+            if self.taker:
+                self.taker(kind, b"".join(lines), self.pulled.received[kind] - len(lines) + 1)
+        self._new, self._size = {}, 0
 
     def close(self) -> None:
         """Finish the files."""
@@ -96,8 +110,10 @@ class Receiving:
         name = f"{kind}.ndjson"
         if name not in self._files:
             self._files[name] = create(self.folder / name)
-        self._files[name].write(line + b"\n")
+        whole = line + b"\n"
+        self._files[name].write(whole)
         pulled.received[kind] += 1
+        self._to_hand_on(kind, whole)
         row = pulled.received[kind]
         if not found.sound:
             text = "the resource came without a sound id, so it cannot be told from others"
@@ -106,6 +122,13 @@ class Receiving:
             text = "a resource with the same id and other content came before: both were kept"
             pulled.issues.append(Issue("warning", "duplicate", text, file=name, row=row))
         self._note(found, line, cohort=not (included and asked == kind))
+
+    def _to_hand_on(self, kind: str, line: bytes) -> None:
+        if self.taker:
+            self._new.setdefault(kind, []).append(line)
+            self._size += len(line)
+            if self._size >= BLOCK_BYTES:
+                self.hand_on()
 
     def _came(self, found: Head, line: bytes) -> Literal["nothing", "the same", "another"]:
         """What came before under the name of a resource. One is left out only if both its numbers are known."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from fhir_ivig.fhir.files import BLOCK_BYTES, read_blocks
+from fhir_ivig.fhir.lines import Block
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.collection import Bound
 from fhir_ivig.mapping.references import References, Told
@@ -19,10 +21,8 @@ from fhir_ivig.sync.issues import IssueLog
 from fhir_ivig.sync.whole import whole_folder, write_manifest
 
 if TYPE_CHECKING:
-    from fhir_ivig.fhir.lines import Block
     from fhir_ivig.mapping.reading import Read
 
-BLOCK_BYTES = 1 << 22
 Form = Literal["csv", "parquet"]
 Convert = Callable[[Path], Iterable[Issue]]
 
@@ -82,80 +82,73 @@ def tabulate(
     IssueError if there is not one resource; then `out` is as it was.
     """
     read, bound = [Path(path) for path in paths], bind(study, version)
-    with whole_folder(out, [*read, study.path]) as part:
-        found = tabulate_into(part, read, study, bound, form=form, sort=sort, convert=convert, progress=progress)
+    with (
+        whole_folder(out, [*read, study.path]) as part,
+        tabulating(part, study, bound, form=form, sort=sort, progress=progress) as tables,
+    ):
+        for block in read_blocks(read, BLOCK_BYTES):
+            tables.take(block)
+        found = tables.finish(convert)
         if not found.resources:
             raise IssueError(*found.log.first)
     return found
 
 
-def tabulate_into(
+@contextmanager
+def tabulating(
     folder: Path,
-    paths: Iterable[Path | str],
     study: Study,
     bound: Bound,
     *,
     form: Form = "csv",
     sort: bool = False,
-    issues: Iterable[Issue] = (),
     told: Iterable[Told] = (),
     base: str | None = None,
-    convert: Convert | None = None,
     progress: Progress | None = None,
-) -> Tabulated:
-    """As `tabulate`, into a folder that is there; `issues` of what was done before are part of the result.
+) -> Iterator[Tabulating]:
+    """As `tabulate`, into a folder that is there, of blocks as they come.
 
     `told` is what is known beforehand of whom references mean (see `sync.links`); `base` is the address of the server
     that the resources come from.
     """
-    tabulated = Tabulated()
-    with ExitStack() as stack:
-        tabulated.log = IssueLog(folder / "issues.ndjson")
-        stack.callback(tabulated.log.close)
-        tabulated.log.add(issues)
-        gathering = Gathering(study, bound.mappings, folder, form, sort)
+    log = IssueLog(folder / "issues.ndjson")
+    try:
         references = References(base)
         for each in told:
             references.learn(each)
-        run = _Run(bound, gathering, tabulated, references, progress)
-        run.all(paths)
-        found = gathering.finish()
-        if convert and tabulated.resources:
-            found = [issue.at(file=Path(issue.file or "").stem) for issue in found]  # no such file is left
-            found += convert(folder)
-        tabulated.log.add(found)
-        tabulated.rows = gathering.rows
-        about = {"study": study.study, "fhirVersion": bound.mappings.version}
-        write_manifest(folder, {**about, **tabulated.as_dict()})
-    return tabulated
+        yield Tabulating(bound, Gathering(study, bound.mappings, folder, form, sort), log, references, progress)
+    finally:
+        log.close()
 
 
-class _Run:
-    """One pass over the files, and one more over the resources whose references were not known yet."""
+class Tabulating:
+    """Tables under way: one pass over the resources, and one more over those whose references were not known yet."""
 
     def __init__(
-        self,
-        bound: Bound,
-        gathering: Gathering,
-        tabulated: Tabulated,
-        references: References,
-        progress: Progress | None,
+        self, bound: Bound, gathering: Gathering, log: IssueLog, references: References, progress: Progress | None
     ) -> None:
-        self.bound, self.gathering, self.tabulated, self.progress = bound, gathering, tabulated, progress
-        self.references = references
+        self.bound, self.gathering, self.references, self.progress = bound, gathering, references, progress
+        self.tabulated = Tabulated(log=log)
         self.retry: dict[str, list[tuple[bytes, int]]] = {}
 
-    def all(self, paths: Iterable[Path | str]) -> None:
-        from fhir_ivig.fhir.files import read_blocks
-        from fhir_ivig.fhir.lines import Block
-
-        for block in read_blocks(paths, BLOCK_BYTES):
-            self.take(block, final=False)
+    def finish(self, convert: Convert | None = None) -> Tabulated:
+        """The tables, when no block is left."""
         for file, lines in self.retry.items():
             data = b"".join(line for line, _ in lines)
             self.take(Block(file, data, [number for _, number in lines]), final=True)
+        gathering, tabulated = self.gathering, self.tabulated
+        found = gathering.finish()
+        if convert and tabulated.resources:
+            found = [issue.at(file=Path(issue.file or "").stem) for issue in found]  # no such file is left
+            found += convert(gathering.folder)
+        tabulated.log.add(found)
+        tabulated.rows = gathering.rows
+        about = {"study": gathering.study.study, "fhirVersion": self.bound.mappings.version}
+        write_manifest(gathering.folder, {**about, **tabulated.as_dict()})
+        return tabulated
 
-    def take(self, block: Block, final: bool) -> None:
+    def take(self, block: Block, final: bool = False) -> None:
+        """The rows of a block."""
         tabulated = self.tabulated
         tabulated.log.add(block.issues)
         lost = sum(issue.severity == "error" and issue.row is not None for issue in block.issues)

@@ -17,11 +17,10 @@ from sent_study import tables
 from fhir_ivig.fhir.transport import Transport
 from fhir_ivig.issue import IssueError
 from fhir_ivig.study.study import Study
-from fhir_ivig.sync import pull_study as pulling
 from fhir_ivig.sync.portions import Portions
 from fhir_ivig.sync.pull_study import pull_study
 from fhir_ivig.sync.push_study import push_study
-from fhir_ivig.sync.tabulate import Tabulated
+from fhir_ivig.sync.tabulate import Tabulated, Tabulating
 
 SUBJECTS = [f"HARA-0{number}" for number in range(1, 5)]
 LIMITS = "limits: {page: 20, connections: 2}"
@@ -62,7 +61,7 @@ def pull_at(moment: int, then: Callable[[], object], study: Study, out: Path) ->
 
     for owner, name in (
         (Transport, "ask"), (Path, "replace"), (Path, "rename"), (Path, "unlink"), (Portions, "finish"),
-        (pulling, "tabulate_into"),
+        (Tabulating, "finish"),
     ):  # fmt: skip
         around(owner, name)
     return pull_study(study, str(study.folder.parent / "server.yaml"), out)
