@@ -118,8 +118,10 @@ class Gathering:
         import numpy as np
         import pyarrow as pa
 
-        rows = pa.Table.from_batches(batches).combine_chunks()
-        batches.clear()  # so that the rows are held once
+        rows = pa.Table.from_batches(batches)
+        batches.clear()
+        for place, name in enumerate(rows.column_names):  # one after another, so that the rows are held once
+            rows = rows.set_column(place, name, rows.column(name).combine_chunks())
         description = self.study.dictionary[table]
         if self.shared(table):
             rows, issues = join_rows(rows, description.key, f"{table}.{self.form}")

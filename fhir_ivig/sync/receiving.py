@@ -76,7 +76,7 @@ class Receiving:
         self.folder, self.pulled, self.taker = folder, pulled, taker
         self.last_updated = ""
         self.led_to: dict[str, None] = {}  # Patients that ResearchSubjects of the cohort refer to
-        self._first: dict[int, int] = {}  # 64 bits of what came under each name, and of its content
+        self._first: dict[int, int] = {}  # 56 bits of what came under each name, and of its content
         self._others: set[tuple[int, int]] = set()
         self._files: dict[str, IO[bytes]] = {}
         self._new: dict[str, list[bytes]] = {}  # what the taker has not had, by type
@@ -179,4 +179,5 @@ def digest(line: bytes) -> bytes:
 
 
 def _number(text: bytes) -> int:
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
+    """56 bits, since Python needs half as much again for the 64 that there could be."""
+    return int.from_bytes(blake2b(text, digest_size=7).digest(), "little")
