@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ward import Hospital
 
+from fhir_ivig.fhir.lines import Block
 from fhir_ivig.issue import Issue, IssueError
+from fhir_ivig.sync import receiving
 from fhir_ivig.sync.links import read_links
 from fhir_ivig.sync.pull_study import pull_study
+from fhir_ivig.sync.tabulate import Tabulating
 
 
 @pytest.fixture
@@ -219,3 +223,40 @@ def test_a_patient_of_two_subjects_is_neither_s(hospital: Hospital, server: str,
         (3, "Another subject is linked to the same Patient: S-02 is left out."),
     ]
     assert rows(tmp_path / "out", "assessments", "subject") == [("S-03",)]
+
+
+def test_what_came_is_tabulated_while_more_is_to_come(
+    hospital: Hospital, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Piece by piece, or all at the end: the same tables, and the same Issues at the same lines."""
+    odd = {"valueQuantity": {"value": 5, "unit": "furlong"}}
+    days = [f"2024-03-{11 + number}" for number in range(9)]
+    hospital.put(
+        hospital.patient("a", "4711"),
+        hospital.patient("b", "4712"),
+        *(hospital.ck(f"{name}{day}", name, day, 7) for name in "ab" for day in days),
+        hospital.ck("odd", "b", "2024-03-08", 5, **odd),
+    )
+    found, blocks = {}, Counter[int]()
+    take = Tabulating.take
+    for size in (1, 1500, 1 << 22):
+
+        def counted(tables: Tabulating, block: Block, final: bool = False, size: int = size) -> None:
+            blocks[size] += 1
+            take(tables, block, final)
+
+        monkeypatch.setattr(Tabulating, "take", counted)
+        monkeypatch.setattr(receiving, "BLOCK_BYTES", size)
+        out = tmp_path / str(size)
+        pulled = pull_study(hospital.study, server, out, links="mrn", subjects=["S-01", "S-02"])
+        assert not pulled.complete
+        issues = [(issue.text, issue.row, Path(issue.file or "").name) for issue in pulled.log.first]
+        [line] = [row for text, row, name in issues if "furlong" in text and name == "Observation.ndjson"]
+        names = [name for text, _, name in issues if name or text.startswith("There is no")]
+        assert names[0] == "", "what is missing is said before what is wrong"
+        assert hospital.id("odd") in (out / "fhir/Observation.ndjson").read_text().splitlines()[(line or 0) - 1]
+        manifest = json.loads((out / "manifest.json").read_text())
+        found[size] = (sorted(issues, key=str), manifest["resources"], {f: f.read_text() for f in out.glob("*.csv")})
+        assert len(rows(out, "assessments", "value")) == 18
+    assert blocks[1] == 21 > blocks[1500] > blocks[1 << 22]
+    assert len({json.dumps([*each[:2], list(each[2].values())]) for each in found.values()}) == 1
