@@ -35,7 +35,10 @@ def question(one: Difference) -> str:
     elif one.column is None:
         words.append(_whole(one))
     elif one.kind in ("swapped subjects", "other subject", "other visit", "numbered otherwise"):
-        words.append(f"the study files it under {one.column} {one.study}, the hospital's record under {one.record}.")
+        and_back = ", and the reverse" if one.kind == "swapped subjects" else ""
+        words.append(
+            f"the study files it under {one.column} {one.study}, the hospital's record under {one.record}{and_back}."
+        )
         words.append(f"{one.why} Where does it belong?")
     else:
         words.append(_cell(one))

@@ -12,6 +12,7 @@ from seeding import make
 import fhir_ivig
 from fhir_ivig.study.study import Study
 from fhir_ivig.verification.difference import Difference, Verification, total
+from fhir_ivig.verification.queries import question
 from fhir_ivig.verification.verdict import KINDS
 
 CASES = yaml.safe_load((Path(__file__).parent / "seeded.yaml").read_text("utf-8"))
@@ -59,6 +60,11 @@ def test_both_places_are_told(found: Verification) -> None:
     assert one.record_file == "assessments.csv"
     assert one.resource is not None
     assert one.resource.startswith("Observation/")
+
+
+def test_a_site_is_asked_of_both_subjects_that_were_swapped(found: Verification) -> None:
+    [one] = [one for one in found.differences if one.kind == "swapped subjects"]
+    assert "under subject HARA-07, the hospital's record under HARA-08, and the reverse." in question(one)
 
 
 @pytest.mark.parametrize("cases", [[], CASES["equal"]], ids=["nothing", "the same in other words"])
