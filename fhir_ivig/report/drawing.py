@@ -24,8 +24,8 @@ from fhir_ivig.report.series import Clock, Series, groups_of, numeric, series
 from fhir_ivig.report.steps import steps
 
 STANDARDISED = (
-    "Each mean change and its t interval, divided by the standard deviation of the differences, "
-    "which is itself estimated from these few pairs."
+    "The effect size of each endpoint with its interval, as in the table of endpoints: the mean change divided by "
+    "the standard deviation of the differences."
 )
 DIFFERENCES = (
     "Each is the first-named arm minus the other, with the first interval that its endpoint computes; the others "

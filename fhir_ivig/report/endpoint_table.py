@@ -65,7 +65,7 @@ def _line(result: Result, compared: bool) -> Line:
         n="" if result.n is None else f"{result.n:,}",
         missing=f"{result.missing:,}" if result.missing else "",
         ours=words.estimate(result),
-        unit=words.unit(result.unit) if evaluable else "",
+        unit=words.unit(result.unit, result.estimate == 1) if evaluable else "",
         interval=words.interval(result),
         p=words.probability(result.p),
         published=result.published or "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from statistics import stdev
 
 from fhir_ivig.endpoints.assessments import readings
 from fhir_ivig.endpoints.infusions import GIVEN, by_course, given
@@ -50,22 +49,21 @@ def pairs(material: Material, logarithmic: Container[str]) -> Iterator[Pairs]:
 
 
 def changes(material: Material, every: list[Pairs]) -> list[Estimate]:
-    """The mean change of each endpoint in standard deviations of the differences, better being positive.
+    """The effect size of each endpoint with its interval, better being positive.
 
-    Only measures whose better direction the study file names, with an interval.
+    Only of measures whose better direction the study file names, with an interval.
     """
     found = []
     for compared in every:
-        result = _result(material, compared.endpoint, "mean_difference")
+        size, change = (_result(material, compared.endpoint, name) for name in ("effect_size", "mean_difference"))
         better = compared.measure.better
-        if result is None or better is None or result.estimate is None or result.low is None or result.high is None:
+        if better is None or size is None or change is None or size.estimate is None or None in (size.low, size.high):
             continue
-        spread = stdev([float(pair.after - pair.before) for pair in compared.pairs.values()])
-        low, middle, high = (float(value) / spread for value in (result.low, result.estimate, result.high))
+        low, middle, high = (float(value or 0) for value in (size.low, size.estimate, size.high))
         if better == "lower":
             low, middle, high = -high, -middle, -low
-        said = f"{words.estimate(result)} {words.unit(result.unit)} ({words.interval(result)})"
-        found.append(Estimate(compared.label, "", len(compared.pairs), middle, low, high, said))
+        said = f"{words.estimate(change)} {words.unit(change.unit)} ({words.interval(change)})"
+        found.append(Estimate(compared.label, "", size.n or 0, middle, low, high, said))
     return found
 
 

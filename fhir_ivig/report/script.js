@@ -1,4 +1,5 @@
-// What a figure's mark stands for, when it is pointed at, touched, or stepped to with the arrow keys.
+// What a figure's mark stands for, when it is pointed at, touched, or stepped to with the arrow keys; where there is more
+// to the right than fits.
 (() => {
   const tip = document.getElementById("tip"), spoken = document.getElementById("spoken");
   let on = null;
@@ -61,6 +62,11 @@
       show(marks[step]);
       spoken.textContent = tip.textContent;
     });
+  }
+  for (const box of document.querySelectorAll(".scroll, .plot")) {
+    const look = () => box.classList.toggle("more", box.scrollLeft + box.clientWidth < box.scrollWidth - 2);
+    box.addEventListener("scroll", look, { passive: true });
+    new ResizeObserver(look).observe(box);
   }
   addEventListener("scroll", hide, { passive: true });
   addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });

@@ -21,8 +21,17 @@ STATISTICS = {
     "mean_difference": "Mean change",
     "mean_reduction": "Mean reduction",
     "wilcoxon": "Wilcoxon signed-rank",
-    "hodges_lehmann": "Hodges\N{EN DASH}Lehmann change",
+    "median_from": "Median before",
+    "median_to": "Median after",
+    "median_difference": "Median change",
+    "hodges_lehmann": "Hodges\N{EN DASH}Lehmann estimate",
     "percent": "Percent",
+    "percent_clopper_pearson": "Percent (Clopper\N{EN DASH}Pearson)",
+    "percent_wilson": "Percent (Wilson)",
+    "percent_wald": "Percent (Wald)",
+    "difference_newcombe": "Difference (Newcombe)",
+    "difference_miettinen_nurminen": "Difference (Miettinen\N{EN DASH}Nurminen)",
+    "difference_wald": "Difference (Wald)",
     "second": "Second courses",
     "courses_with_event": "Courses with an event",
     "fisher": "Fisher's exact test",
@@ -30,27 +39,38 @@ STATISTICS = {
     "log_rank": "Log-rank test",
     "rank_sum": "Wilcoxon rank-sum",
     "ancova": "Difference, adjusted for the value before",
-    "difference_t": "Difference, Student's t",
-    "difference_welch": "Difference, Welch's t",
+    "difference_t": "Difference (Student's t)",
+    "difference_welch": "Difference (Welch's t)",
     "carry_over": "Carry-over",
     "PM": "Polymyositis",
     "DM": "Dermatomyositis",
     "female": "Women",
     "male": "Men",
 }
+GRADES = ("minimal", "moderate", "major")
+ENDS = {"min": "Least", "max": "Greatest"}
+COUNTED = {"subjects", "courses", "infusions", "events", "visits", "days", "positive differences"}
 
 
 def statistic(name: str) -> str:
-    """A statistic's name in words: `within_tolerance` becomes `Within tolerance`."""
+    """A statistic's name in words: `within_tolerance` becomes `Within tolerance`, `min_dose` becomes `Least dose`."""
     if name in STATISTICS:
         return STATISTICS[name]
+    first, _, rest = name.partition("_")
+    if first in GRADES:
+        return f"{first.capitalize()} response{f': {statistic(rest)}' if rest else ''}"
+    if first in ENDS:
+        return f"{ENDS[first]} {rest.replace('_', ' ')}".strip()
     words = name.replace("_", " ").strip()
+    if words.endswith(" -"):
+        words = f"{words[:-2]}: not stated"
     return words[:1].upper() + words[1:]
 
 
-def unit(code: str | None) -> str:
-    """A unit as it is read out."""
-    return UNITS.get(code or "", code or "")
+def unit(code: str | None, one: bool = False) -> str:
+    """A unit as it is read out; of `one` that is counted, `1 course`."""
+    said = UNITS.get(code or "", code or "")
+    return said.removesuffix("s") if one and said in COUNTED else said
 
 
 def number(value: Decimal, places: int) -> str:

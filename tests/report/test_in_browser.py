@@ -103,3 +103,13 @@ def test_touch_says_the_value(opened: Callable[..., Any], made: Report) -> None:
     mark.scroll_into_view_if_needed()
     mark.tap(force=True)
     assert "week 0" in page.locator("#tip").inner_text()
+
+
+def test_what_is_wider_than_a_phone_fades_until_its_end(opened: Callable[..., Any], made: Report) -> None:
+    page = opened(made.html, viewport=PHONE)
+    plot = page.locator("#figure-forest .plot")
+    plot.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('#figure-forest .plot').classList.contains('more')")
+    plot.evaluate("plot => { plot.scrollLeft = plot.scrollWidth }")
+    page.wait_for_function("!document.querySelector('#figure-forest .plot').classList.contains('more')")
+    assert page.locator("#figure-slopes-mmt .plot.more").count() == 0  # it fits
