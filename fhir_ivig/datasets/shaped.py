@@ -15,7 +15,7 @@ from fhir_ivig.datasets.domains import tests
 from fhir_ivig.datasets.subjects import about
 from fhir_ivig.endpoints.definition import Definition, define
 from fhir_ivig.endpoints.tables import Tables
-from fhir_ivig.issue import Issue
+from fhir_ivig.issue import Issue, many
 from fhir_ivig.study.study import Study
 from fhir_ivig.yamltext import load, plain
 
@@ -39,13 +39,31 @@ def shaped(
     cells = {name: _cells(table, resources.get(name)) for name, table in tables.items()}
     known = {subject for table in cells.values() for subject in table.get("subject", ()) if subject}
     ground = Ground(study, cells, tests(study, _limited(cells)), about(source, sorted(known)), definition)
-    declared, issues = list(declarations(standard)), [*source.issues, *definition.issues]
+    declared = list(declarations(standard))
+    issues = [*source.issues, *definition.issues, *_without_infusion(ground, standard)]
     if standard == "adam":
         issues += _analysed(ground, source)
         declared = [_with_flags(one, definition, issues) if one.name == "ADSL" else one for one in declared]
     issues += _without_table(declared, ground)
     found = [one for one in (make(ground, declaration) for declaration in declared) if one is not None]
     return found, [*issues, *(issue for one in found for issue in one.dataset.issues)]
+
+
+def _without_infusion(ground: Ground, standard: str) -> Iterator[Issue]:
+    """What stays empty of those from whose first course, or infusion, everything counts, if they have none."""
+    known, first = ground.about["treated"], ground.about["first_day"]
+    undated = [one for one in known if one not in first]
+    untreated = [one for one, given in known.items() if given == "N"]
+    if undated:
+        said = f"{many(len(undated), 'subject')} without a day of a course or infusion, the first {undated[0]}: "
+        said += "AGE and study days, which count from it, are empty."
+        yield Issue("warning", "incomplete", said)
+    if untreated and standard == "adam":
+        said = (
+            f"{many(len(untreated), 'subject')} given no infusion, the first {untreated[0]}: SAFFL is N, TRTEMFL is "
+        )
+        said += "empty. Placebo is not among the infusions: take the flag of a population of study.yaml instead."
+        yield Issue("warning", "incomplete", said)
 
 
 def _without_table(declared: list[Declaration], ground: Ground) -> list[Issue]:

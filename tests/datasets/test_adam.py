@@ -238,3 +238,13 @@ def test_wide_tables_give_the_same(standard: str) -> None:
     for name, one in wide.items():
         study = [variable for variable in one.dataset.table.column_names if variable not in ("STUDYID", "USUBJID")]
         assert one.dataset.table.select(study).equals(tall[name].dataset.table.select(study)), name
+
+
+def test_who_got_placebo_is_told_to_be_without_what_counts_from_infusions() -> None:
+    made, issues = shape(BUNDLES / "after_proderm2022", "adam")
+    placebo = rows(made["ADSL"], TRT01P="placebo")
+    assert {(row["SAFFL"], row["AGE"], row["PLACEBFL"]) for row in placebo} == {("N", None, "Y")}
+    assert [issue.text.partition(":")[0] for issue in issues if issue.severity == "warning"] == [
+        "48 subjects without a day of a course or infusion, the first D003",
+        "48 subjects given no infusion, the first D003",
+    ]
