@@ -17,7 +17,7 @@ A parameter with a default may be left out. `from` is the parameter `from_`. A p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from inspect import Parameter, signature
 from types import NoneType, UnionType
@@ -28,7 +28,7 @@ from fhir_ivig.endpoints.quantities import decimal, texts
 from fhir_ivig.endpoints.terms import Plan
 from fhir_ivig.issue import Issue
 
-COMMON = {"kind", "label", "published", "missing"}
+COMMON = ("kind", "label", "missing", "published")
 MISSING = ("complete", "locf", "worst", "baseline", "multiple_imputation")
 
 
@@ -47,8 +47,8 @@ def arguments(
         if found[parameter.name] is None:
             said = f"Kind {entry['kind']} needs the core set: name its measures at the top of the study file."
             issues.append(fault("required", said, "core_set"))
-    for key in entry.keys() - parameters.keys() - COMMON:
-        said = f"Kind {entry['kind']} has no key `{key}`: it has {', '.join(parameters)}."
+    for key in entry.keys() - parameters.keys() - set(COMMON):
+        said = f"Kind {entry['kind']} has no key `{key}`: it has {', '.join([*parameters, *COMMON])}."
         issues.append(fault("not-supported", said, f"{path}.{key}"))
     for key, parameter in parameters.items():
         if key in entry:
@@ -58,7 +58,20 @@ def arguments(
         elif parameter.default is Parameter.empty:
             said = f"Kind {entry['kind']} needs the key `{key}`: add it."
             issues.append(fault("required", said, f"{path}.{key}"))
-    return found, issues
+    return found, [*issues, *_backwards(found, path)]
+
+
+def _backwards(found: Mapping[str, Any], path: str) -> Iterator[Issue]:
+    """An Issue where a change would be counted from a later visit to an earlier one."""
+    first = found.get("from_")
+    for key in ("to", "at"):
+        last = found.get(key)
+        if not isinstance(first, Visit) or not isinstance(last, Visit):
+            continue
+        later = first.day is not None and last.day is not None and first.day > last.day
+        if later or (key == "to" and first.name == last.name):
+            said = f"`{last.name}` does not come after `{first.name}`, which stands under from: exchange them."
+            yield fault("value", said, f"{path}.{key}")
 
 
 def plan(entry: Mapping[str, Any], path: str, definition: Definition) -> tuple[Plan, list[Issue]]:

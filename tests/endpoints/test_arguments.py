@@ -96,6 +96,32 @@ def test_what_may_not(monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any], pla
     assert text in issues[0][1]
 
 
+def changed(**keys: Any) -> list[str]:
+    """What is said of an endpoint of kind `paired_change` with these keys."""
+    endpoint = {
+        "kind": "paired_change",
+        "population": "everyone",
+        "measure": "MMT",
+        "from": "base",
+        "to": "end",
+        **keys,
+    }
+    return [str(issue) for issue in compute(STUDY | {"endpoints": {"it": endpoint}}, tables())[1]]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"from": "end", "to": "base"}, "`base` does not come after `end`"),
+        ({"to": "base"}, "`base` does not come after `base`"),
+        ({"misssing": "locf"}, "it has population, measure, from, to, kind, label, missing, published."),
+    ],
+)
+def test_a_change_goes_from_a_visit_to_a_later_one(keys: dict[str, Any], said: str) -> None:
+    assert changed() == []
+    assert [said in text for text in changed(**keys)] == [True]
+
+
 def test_an_arm_that_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
     results, issues = ask(monkeypatch, arms=["treated", "lost"], published={"n, Treated": "2"})
     assert issues == []
