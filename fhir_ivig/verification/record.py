@@ -51,10 +51,14 @@ def record_of(
     """The record that `against` means: a folder of tables (as `pull` and `tabulate` write them, or another study's
     folder), else what `pull` takes: a server, a server.yaml, a folder of FHIR.
 
-    IssueError for another study's record, and for one that could not be fetched whole, unless `incomplete`.
+    IssueError for the study itself, for another study's record, and for one that could not be fetched whole, unless
+    `incomplete`.
     """
     folder = _tables(study, against)
     if folder is not None:
+        if folder.resolve() == study.folder.resolve():
+            text = "This is the study itself: name the hospital's record, a folder that pull wrote or a server."
+            raise IssueError(Issue("fatal", "value", text, str(folder)))
         if bool(read_manifest(folder).get("deidentified")) != bool(read_manifest(study.folder).get("deidentified")):
             text = "One of the study and the record is de-identified: none of its subjects and dates is in the other."
             raise IssueError(Issue("fatal", "conflict", f"{text} Take both as they were.", str(folder)))

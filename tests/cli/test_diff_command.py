@@ -45,6 +45,12 @@ def test_equal(typed: Typed, record: Path, exported: Path) -> None:
         assert done.stderr.endswith("2123 cells: 2123 equal (100.0 %); 0 differences.\n")
 
 
+def test_the_study_is_no_record_of_itself(typed: Typed, study: Path) -> None:
+    for against in (study, study / "study.yaml", study.parent / "study/../study"):
+        done = typed("diff", study, "--against", against)
+        assert (done.code, "This is the study itself" in done.stderr) == (3, True)
+
+
 def test_against_a_server(typed: Typed, tmp_path: Path, server: str) -> None:
     study = own_study(tmp_path / "study", subjects=["HARA-01"]).folder
     assert typed("push", study, "--to", server).code == 0
