@@ -77,7 +77,7 @@ class Mappings:
         """The same for a study. Raises IssueError if a mapping asks for a parameter that is not given."""
         given = {"base": base, **given}
         issues = [
-            Issue("fatal", "required", f"The mapping asks for the parameter `{name}`: give it in study.yaml.", m.file)
+            Issue("fatal", "required", f"It asks for `{name}`: give it under `parameters` of study.yaml.", m.file)
             for m in self.by_name.values()
             for name in sorted(m.parameters - given.keys())
         ]

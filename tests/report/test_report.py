@@ -54,6 +54,12 @@ def test_other_studies_have_a_report_without_a_word_of_python(name: str) -> None
     assert 'class="mark differs"' not in made.html.replace('<span class="mark differs">differs</span> it is', "")
 
 
+def test_the_reasons_that_the_sample_gives_have_room_in_the_flow() -> None:
+    made, _ = make_report(SAMPLE)
+    [flow] = [figure for figure in made.figures if figure.name == "flow"]
+    assert "1  Moved to another hospital, no visit after week 4<" in flow.drawing
+
+
 def test_a_change_has_one_interval_on_the_page() -> None:
     """What is drawn in standard deviations is the effect size of the table, turned so that better is positive."""
     made, _ = make_report(SAMPLE)

@@ -9,7 +9,7 @@ from fhir_ivig.report.figures import svg
 from fhir_ivig.report.figures.figure import Figure
 from fhir_ivig.report.sheet import Sheet
 
-WIDTH, BOX, HIGH, ASIDE, ROW, TOP = 680, 240, 58, 340, 118, 6
+WIDTH, BOX, HIGH, ASIDE, ROW, TOP = 680, 240, 58, 372, 118, 6
 REASONS = 4  # printed beside a box; all are in the figure's table
 
 
