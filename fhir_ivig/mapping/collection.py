@@ -76,8 +76,9 @@ class Mappings:
     def bind(self, base: str, given: dict[str, str]) -> Bound:
         """The same for a study. Raises IssueError if a mapping asks for a parameter that is not given."""
         given = {"base": base, **given}
+        said = "The mapping asks for the parameter `{}`: add it to `parameters` in study.yaml."
         issues = [
-            Issue("fatal", "required", f"It asks for `{name}`: give it under `parameters` of study.yaml.", m.file)
+            Issue("fatal", "required", said.format(name), m.file)
             for m in self.by_name.values()
             for name in sorted(m.parameters - given.keys())
         ]
