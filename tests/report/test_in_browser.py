@@ -109,7 +109,7 @@ def test_what_is_wider_than_a_phone_fades_until_its_end(opened: Callable[..., An
     page = opened(made.html, viewport=PHONE)
     plot = page.locator("#figure-forest .plot")
     plot.scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('#figure-forest .plot').classList.contains('more')")
+    page.locator("#figure-forest .plot.more").wait_for()
     plot.evaluate("plot => { plot.scrollLeft = plot.scrollWidth }")
-    page.wait_for_function("!document.querySelector('#figure-forest .plot').classList.contains('more')")
+    page.locator("#figure-forest .plot:not(.more)").wait_for()
     assert page.locator("#figure-slopes-mmt .plot.more").count() == 0  # it fits
