@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from xml.etree import ElementTree
 
 import pytest
 from many import SAMPLE
 
+from fhir_ivig.endpoints.populations import Population
 from fhir_ivig.endpoints.survival import Time
+from fhir_ivig.endpoints.terms import Measure, Visit
 from fhir_ivig.report.figures.figure import Figure
+from fhir_ivig.report.figures.lines import lines
 from fhir_ivig.report.figures.survival import Curve, Ended, Survival, survival
 from fhir_ivig.report.page import Report
+from fhir_ivig.report.series import Series, Value
 from fhir_ivig.reporting import make_report
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -81,6 +86,19 @@ def test_a_fourth_arm_is_not_drawn_and_that_is_said() -> None:
     figure = drawn(*(curve(label, **{label.lower(): (9, True)}) for label in ("A", "B", "C", "D")))
     assert "Not drawn: D." in figure.note
     assert [row[0] for row in figure.values.rows] == ["A", "B", "C", "D"]
+
+
+def test_a_fourth_arms_mean_is_not_drawn_and_that_is_said() -> None:
+    arms = [Population(name, f"Arm {name}", frozenset({name})) for name in "ABCD"]
+    visits = [Visit("week 0", 0), Visit("week 4", 28)]
+    values = {
+        name: [Value(name, each.name, each.day or 0, False, Decimal(9), None, "") for each in visits]
+        for name in "ABCD"
+    }
+    figure = lines(Series(Measure("VAS", "Global", "mm", "lower", None), arms, visits, {}, values))
+    assert figure is not None
+    assert "Dotted line: mean, Arm C. Means not drawn: Arm D." in figure.note
+    assert {row[0] for row in figure.values.rows} == set("ABCD")
 
 
 def test_nobody_whose_time_is_known_is_no_figure() -> None:

@@ -139,7 +139,9 @@ def _said(series: Series) -> str:
 def _note(series: Series, shown: int, log: bool) -> str:
     styles = ("Bold line", "Dashed line", "Dotted line")
     means = [f"{style}: mean, {group.label}." for style, group in zip(styles, series.groups, strict=False)]
-    said = [*means, "Means are of those seen at each visit. Grey bands: visit windows."]
+    undrawn = ", ".join(group.label for group in series.groups[len(MEANS) :])
+    said = [*means, f"Means not drawn: {undrawn}."] if undrawn else means
+    said += ["Means are of those seen at each visit. Grey bands: visit windows."]
     said += ["Means are arithmetic, also on this logarithmic scale."] if log else []
     if shown < len(series.values):
         said.append(thinned(shown, len(series.values)))
