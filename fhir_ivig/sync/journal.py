@@ -174,20 +174,30 @@ class Journal:
         self._db.close()
         if idle:
             self.path.unlink(missing_ok=True)
-            self.path.with_suffix(".lease").unlink(missing_ok=True)
-            with suppress(OSError):
-                self.path.parent.rmdir()  # if nothing else is in it
 
-    @contextmanager
-    def lease(self) -> Iterator[None]:
-        """Keeps other pushes of this journal away until the block ends, or the process, however it does."""
-        path = self.path.with_suffix(".lease")
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keeps other pushes of the journal at `path` away until the block ends, or the process, however it does.
+
+    It is opened and closed within: who comes second must not take a new journal for an idle one. IssueError while
+    another holds it, or where nothing can be written.
+    """
+    file = path.with_suffix(".lease")
+    try:
         with ExitStack() as stack:
-            with _reported(path):
-                stack.enter_context(
-                    lease(path, "Another push of this study to this target is under way: wait until it has ended.")
-                )
-            yield
+            with _reported(file):
+                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                said = "Another push of this study to this target is under way: wait until it has ended."
+                stack.enter_context(lease(file, said))
+            try:
+                yield
+            finally:
+                if not path.exists():  # nothing was begun
+                    file.unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):
+            file.parent.rmdir()  # if nothing else is in it
 
 
 def journal_path(folder: Path, target: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,17 +14,27 @@ from fhir_ivig.issue import Issue, IssueError
 @contextmanager
 def lease(path: Path, said: str) -> Iterator[None]:
     """Keeps others away from what the file `path` stands for until the block ends; IssueError (`said`) where another
-    holds it, or where the file cannot be written. OSError where it cannot be made."""
+    holds it, or where the file cannot be written. OSError where it cannot be made.
+
+    Only who holds it may take the file away: who waited at a file that is gone, or another's by now, holds nothing.
+    """
     path.touch(mode=0o600)
+    file = path.stat()
     connection = sqlite3.connect(path, isolation_level=None, timeout=0)
     try:
-        connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY and _is_at(file, path):
+                text = f"Cannot write ({error}): make room, see that it may be written, or choose another place."
+                raise IssueError(Issue("fatal", "no-store", text, str(path))) from None
             raise IssueError(Issue("fatal", "lock-error", said, str(path))) from None
-        text = f"Cannot write ({error}): make room, see that it may be written, or choose another place."
-        raise IssueError(Issue("fatal", "no-store", text, str(path))) from None
-    else:
+        if not _is_at(file, path):
+            raise IssueError(Issue("fatal", "lock-error", said, str(path)))
         yield
     finally:
         connection.close()
+
+
+def _is_at(file: os.stat_result, path: Path) -> bool:
+    return path.exists() and os.path.samestat(file, path.stat())

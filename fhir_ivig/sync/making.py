@@ -21,7 +21,7 @@ from fhir_ivig.study.study import Study
 from fhir_ivig.sync.assigned import Assigned
 from fhir_ivig.sync.export import Exported, bind, export
 from fhir_ivig.sync.homes import Homes, Pointing
-from fhir_ivig.sync.journal import Journal, journal_path
+from fhir_ivig.sync.journal import Journal, held, journal_path
 from fhir_ivig.sync.linking import Linking, link_patients
 from fhir_ivig.sync.links import OWN_MRNS, links_named, patient_mapping, refuse_strangers
 from fhir_ivig.sync.places import Place
@@ -134,11 +134,11 @@ def planned_push(
         folder = stack.enter_context(passing_folder())
         path = journal or journal_path(study.folder, name)
         whose = about(study, name, version)
+        if keep:
+            stack.enter_context(held(path))
         passing = not keep and not path.exists()
         found = Journal.open(folder / "journal" if passing else path, whose, write=keep or passing)
         stack.callback(found.close)
-        if keep:
-            stack.enter_context(found.lease())
         bound = bind(study, version)
         exported = export(study, folder / "fhir", version=version, bound=bound, progress=progress)
         named = _named(study, links, found)

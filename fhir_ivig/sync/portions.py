@@ -160,12 +160,12 @@ def kept(folder: Path) -> Iterator[Portions]:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     portions = Portions(folder, kept=True)
-    try:
-        with lease(folder / _LEASE, "Another pull to the same place is under way: wait until it has ended."):
+    with lease(folder / _LEASE, "Another pull to the same place is under way: wait until it has ended."):
+        try:
             yield portions
-    finally:
-        if portions.finished:
-            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            if portions.finished:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _other(state: _State, about: Mapping[str, str], now: str | None) -> str:

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from shutil import copytree
@@ -25,7 +25,7 @@ from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.study import Study
-from fhir_ivig.sync.journal import Entry, Journal, journal_path
+from fhir_ivig.sync.journal import Entry, Journal, held, journal_path
 from fhir_ivig.sync.planned import Change, read_planned, shown
 from fhir_ivig.sync.push_study import PushedStudy, plan_study, push_study, status_of
 
@@ -434,12 +434,20 @@ def test_the_journal_holds_no_patient_and_is_private(study: Study, server: str) 
     assert "1998-0" not in text
 
 
-def test_two_at_once(study: Study, tmp_path: Path) -> None:
-    about = {"study": study.base, "target": str(tmp_path / "outbox"), "version": "R4"}
-    journal = Journal.open(tmp_path / "journal", about)
-    with journal.lease(), pytest.raises(IssueError, match="under way"):
-        push_study(study, str(tmp_path / "outbox"), journal=tmp_path / "journal")
-    assert push_study(study, str(tmp_path / "outbox"), journal=tmp_path / "journal").complete
+def test_two_at_once(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox, path = str(tmp_path / "outbox"), tmp_path / "journal"
+    with held(path), monkeypatch.context() as patched:
+        patched.delattr(Journal, "open")  # who is refused must not take it for an idle one of its own
+        with pytest.raises(IssueError, match="under way"):
+            push_study(study, outbox, journal=path)
+    assert push_study(study, outbox, journal=path).complete
+
+
+def test_nothing_is_left_where_nothing_was_begun(tmp_path: Path) -> None:
+    path = tmp_path / "own" / "journal"
+    with held(path), closing(Journal.open(path, {"study": "s"})):
+        assert {each.suffix for each in path.parent.iterdir()} >= {"", ".lease"}
+    assert not path.parent.exists()
 
 
 def test_a_disk_that_is_read_only(study: Study) -> None:

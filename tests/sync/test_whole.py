@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import resource
+import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +130,23 @@ def test_a_lease_that_cannot_be_written_is_not_taken_for_held(tmp_path: Path) ->
         pytest.raises(IssueError, match="held"),
         lease(tmp_path / "other", "held"),
     ):
+        pass
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_lease_on_a_file_that_is_gone_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool) -> None:
+    """As when its holder ends, and takes it away, just after another has opened it."""
+    connect = sqlite3.connect
+
+    def too_late(path: Path, **options: Any) -> sqlite3.Connection:
+        found = connect(path, **options)
+        path.rename(tmp_path / "gone")
+        if again:
+            path.touch()
+        return found
+
+    monkeypatch.setattr(sqlite3, "connect", too_late)
+    with pytest.raises(IssueError, match="held"), lease(tmp_path / "lease", "held"):
         pass
 
 
