@@ -18,7 +18,7 @@ from fhir_ivig.cli.show import command, counted, finish, json_option, study_argu
 @json_option
 def status(study: Path, target: str | None, journal: Path | None, fhir_version: str | None, as_json: bool) -> None:
     """Show what the journal knows of a target, without asking the target: how many resources are there as sent, were
-    refused, were on their way when a push died.
+    refused, were on their way when a push died, or in conflict at the last one.
 
     \b
     Example:
@@ -32,4 +32,5 @@ def status(study: Path, target: str | None, journal: Path | None, fhir_version: 
         loaded = Study.load(study)
         to = named(loaded, target, "--to")
         found = status_of(loaded, to, version=fhir_version, journal=journal)
-        finish(found.complete, f"{to}: {counted(found.counts.items())}.", found.as_dict(), as_json)
+        conflicts = f"; {found.conflicts:,} in conflict at the last push" if found.conflicts else ""
+        finish(found.complete, f"{to}: {counted(found.counts.items())}{conflicts}.", found.as_dict(), as_json)

@@ -21,6 +21,7 @@ from typing import Literal
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.sync.lease import lease
 
+CONFLICTS = "conflicts"  # how many there were at the last push
 FORMAT, EARLIER = "2", "1"  # an earlier one lacks the places of resources, and gets them when it is opened
 # sent: on its way, nobody knows; confirmed: held as sent; failed: refused; kept: theirs was taken; withdrawn: marked.
 State = Literal["sent", "confirmed", "failed", "kept", "withdrawn"]

@@ -11,7 +11,7 @@ from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.fhir.server import ServerSettings, server_settings
 from fhir_ivig.issue import Issue, IssueError, many
 from fhir_ivig.sync.items import Item, read_items
-from fhir_ivig.sync.journal import Journal
+from fhir_ivig.sync.journal import CONFLICTS, Journal
 from fhir_ivig.sync.plan import Plan, Target
 from fhir_ivig.sync.sending import Progress, Pushed, Sending
 from fhir_ivig.sync.server import Server, open_server
@@ -56,6 +56,7 @@ def apply(
         issues=[*made.issues, *_said(made)],
     )
     journal.write(made.adopted)
+    journal.remember(CONFLICTS, str(pushed.conflicts))
     sending = Sending(made, store, journal, pushed, progress)
     try:
         sending.all(_batches(_to_send(made), store.entries, store.size), store.connections)
@@ -71,6 +72,7 @@ def apply(
     store.finish()
     try:
         sending.note()
+        journal.remember(CONFLICTS, str(pushed.conflicts))
     except IssueError as error:
         pushed.issues += [issue for issue in error.issues if issue not in pushed.issues]
     pushed.issues = _warned_once(pushed.issues)

@@ -11,7 +11,7 @@ from fhir_ivig.fhir.server import ServerSettings
 from fhir_ivig.issue import Issue, IssueError, failed
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.issues import read_issues
-from fhir_ivig.sync.journal import Journal, journal_path
+from fhir_ivig.sync.journal import CONFLICTS, Journal, journal_path
 from fhir_ivig.sync.making import Progress, about, name_of, planned_push
 from fhir_ivig.sync.planned import Planned
 from fhir_ivig.sync.provenance import record
@@ -129,19 +129,26 @@ def push_study(
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How many resources the journal knows in each state (see `journal.State`)."""
+    """How many resources the journal knows in each state (see `journal.State`), and how many were in conflict at the
+    last push."""
 
     journal: str
     counts: dict[str, int]
+    conflicts: int
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was refused, and nothing was on its way when a push ended."""
-        return not self.counts.get("failed") and not self.counts.get("sent")
+        """Whether nothing was refused or in conflict, and nothing was on its way when a push ended."""
+        return not (self.counts.get("failed") or self.counts.get("sent") or self.conflicts)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"journal": self.journal, "complete": self.complete, "counts": self.counts}
+        return {
+            "journal": self.journal,
+            "complete": self.complete,
+            "counts": self.counts,
+            "conflicts": self.conflicts,
+        }
 
 
 def status_of(
@@ -155,6 +162,6 @@ def status_of(
         raise IssueError(Issue("fatal", "not-found", text, str(path)))
     found = Journal.open(path, about(study, name, version), write=False)
     try:
-        return Status(str(path), found.counts())
+        return Status(str(path), found.counts(), int(found.recall(CONFLICTS) or 0))
     finally:
         found.close()

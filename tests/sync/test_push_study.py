@@ -152,8 +152,10 @@ def test_what_somebody_changed_is_not_overwritten(folder: Path, study: Study, se
     }
     kind, _, name = ref.partition("/")
     assert [line for page in Client(server).search(kind, {"_id": name}) for line in page.matches] == [theirs]
+    assert (status_of(study, server).conflicts, status_of(study, server).complete) == (1, False)
     assert counts(push_study(study, server, take={ref: "ours"})) == (0, 1, ALL - 1, 0, 0, 0, 0)
     assert counts(push_study(study, server)) == (0, 0, ALL, 0, 0, 0, 0)
+    assert (status_of(study, server).conflicts, status_of(study, server).complete) == (0, True)
 
 
 def test_theirs_is_kept_until_a_side_changes(folder: Path, study: Study, server: str) -> None:
