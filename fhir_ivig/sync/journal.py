@@ -19,7 +19,7 @@ from threading import Lock
 from typing import Literal
 
 from fhir_ivig.issue import Issue, IssueError
-from fhir_ivig.sync.lease import lease
+from fhir_ivig.sync.lease import held
 
 CONFLICTS = "conflicts"  # how many there were at the last push
 FORMAT, EARLIER = "2", "1"  # an earlier one lacks the places of resources, and gets them when it is opened
@@ -73,7 +73,7 @@ class Journal:
         IssueError if it belongs to others, is of a later version, is damaged, or cannot be written.
         """
         with _reported(path), ExitStack() as stack:
-            new = not path.exists()
+            new = write and not path.exists()  # what is only read is never ours to take away
             connection = _to_write(path) if write else _to_read(path)
             stack.callback(connection.close)
             journal = cls(path, connection, {"format": FORMAT, **about}, new)
@@ -178,27 +178,21 @@ class Journal:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
+def held_journal(path: Path) -> Iterator[None]:
     """Keeps other pushes of the journal at `path` away until the block ends, or the process, however it does.
 
     It is opened and closed within: who comes second must not take a new journal for an idle one. IssueError while
     another holds it, or where nothing can be written.
     """
-    file = path.with_suffix(".lease")
     try:
         with ExitStack() as stack:
-            with _reported(file):
-                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _reported(path):
                 said = "Another push of this study to this target is under way: wait until it has ended."
-                stack.enter_context(lease(file, said))
-            try:
-                yield
-            finally:
-                if not path.exists():  # nothing was begun
-                    file.unlink(missing_ok=True)
+                stack.enter_context(held(path, said))
+            yield
     finally:
         with suppress(OSError):
-            file.parent.rmdir()  # if nothing else is in it
+            path.parent.rmdir()  # if nothing else is in it
 
 
 def journal_path(folder: Path, target: str) -> Path:

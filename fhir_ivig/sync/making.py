@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from fhir_ivig.fhir.folder import Folder
+from fhir_ivig.fhir.folder import Folder, writing
 from fhir_ivig.fhir.server import ServerSettings, server_settings
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.collection import Bound
@@ -21,7 +21,8 @@ from fhir_ivig.study.study import Study
 from fhir_ivig.sync.assigned import Assigned
 from fhir_ivig.sync.export import Exported, bind, export
 from fhir_ivig.sync.homes import Homes, Pointing
-from fhir_ivig.sync.journal import Journal, held, journal_path
+from fhir_ivig.sync.journal import Journal, held_journal, journal_path
+from fhir_ivig.sync.lease import held
 from fhir_ivig.sync.linking import Linking, link_patients
 from fhir_ivig.sync.links import OWN_MRNS, links_named, patient_mapping, refuse_strangers
 from fhir_ivig.sync.places import Place
@@ -135,7 +136,9 @@ def planned_push(
         path = journal or journal_path(study.folder, name)
         whose = about(study, name, version)
         if keep:
-            stack.enter_context(held(path))
+            stack.enter_context(held_journal(path))
+            if isinstance(store, Folder):  # which others may push to as well, with journals of their own
+                stack.enter_context(_held_folder(store.path))
         passing = not keep and not path.exists()
         found = Journal.open(folder / "journal" if passing else path, whose, write=keep or passing)
         stack.callback(found.close)
@@ -164,6 +167,20 @@ def planned_push(
             for name, mapping in bound.mappings.by_name.items()
         }
         yield Made(study, exported, folder / "fhir", made, reached, strategy, found, homes, linking, named, columns)
+
+
+@contextmanager
+def _held_folder(path: Path) -> Iterator[None]:
+    """Keeps other pushes to a folder away: what is put there is merged into what was there before."""
+    try:
+        with ExitStack() as stack:
+            with writing(path):
+                said = "Another push to this folder is under way: wait until it has ended."
+                stack.enter_context(held(path / ".push", said))
+            yield
+    finally:
+        with suppress(OSError):
+            path.rmdir()  # if nothing was put
 
 
 def _reached(store: Server | Folder, homes: Homes, journal: Journal, fhir: Path, version: str) -> Target:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
@@ -30,6 +30,7 @@ Parameters = Mapping[str, str | Sequence[str]]
 STALE = timedelta(days=1)  # by the server's clock; what is older is asked for anew
 _MATCH, _INCLUDED, _END = b"m", b"i", b"e"
 _STATE, _LEASE = "state.json", "lease"
+UNDER_WAY = "Another pull to the same place is under way: wait until it has ended."
 
 
 class End(msgspec.Struct):
@@ -128,8 +129,7 @@ class Portions:
             text = f"An interrupted pull was not gone on with, since {why}: everything is asked for anew."
             self.issues.append(Issue("information", "informational", text, str(self.folder)))
         if state is None or why:
-            for path in here:
-                path.unlink(missing_ok=True)
+            self.clear()
             state = _State(dict(about), now)
             part = self.folder / "state.part"
             with create(part) as file:
@@ -141,6 +141,11 @@ class Portions:
         """From now on nobody goes on with this."""
         (self.folder / _STATE).unlink(missing_ok=True)
         self.finished = True
+
+    def clear(self) -> None:
+        """Take all away but the lease."""
+        for path in self._files():
+            path.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
         return [path for path in self.folder.iterdir() if not path.name.startswith(_LEASE)]
@@ -160,11 +165,13 @@ def kept(folder: Path) -> Iterator[Portions]:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     portions = Portions(folder, kept=True)
-    with lease(folder / _LEASE, "Another pull to the same place is under way: wait until it has ended."):
+    with lease(folder / _LEASE, UNDER_WAY):
         try:
             yield portions
         finally:
             if portions.finished:
+                with suppress(OSError):
+                    portions.clear()  # before the lease, without which others may begin here
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -23,8 +23,9 @@ from fhir_ivig.sync.cohort import complete_folder
 from fhir_ivig.sync.export import bind
 from fhir_ivig.sync.identified import identities
 from fhir_ivig.sync.incremental import deleted_since, known_from, merge
+from fhir_ivig.sync.lease import held
 from fhir_ivig.sync.links import Link, Linked, doubt_strangers, links_named, patient_mapping, resolve
-from fhir_ivig.sync.portions import Portions, kept
+from fhir_ivig.sync.portions import UNDER_WAY, Portions, kept
 from fhir_ivig.sync.pull import pull
 from fhir_ivig.sync.pull_bulk import pull_bulk
 from fhir_ivig.sync.receiving import Pulled, Taker
@@ -136,9 +137,11 @@ def _fetched(
     if not isinstance(store, Client):
         yield pull(store, asked, fhir, filter_here=True, server=server, progress=progress), []
     elif bulk:
-        export = Export(store, bulk, out.with_name(f"{out.name}.bulk"), progress)
-        yield pull_bulk(export, asked, fhir, server, earlier=out / "fhir", known=known, progress=progress), []
-        export.forget()
+        folder = out.with_name(f"{out.name}.bulk")
+        with held(folder, UNDER_WAY):
+            export = Export(store, bulk, folder, progress)
+            yield pull_bulk(export, asked, fhir, server, earlier=out / "fhir", known=known, progress=progress), []
+            export.forget()
     else:
         with kept(out.with_name(f"{out.name}.pull")) as portions:
             portions.begin(_same(store, bound, server, asked, known), server.time)

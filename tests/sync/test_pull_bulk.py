@@ -24,6 +24,7 @@ from fhir_ivig.issue import IssueError
 from fhir_ivig.sync import incremental
 from fhir_ivig.sync.bulk import Bulk, Export
 from fhir_ivig.sync.download import Download
+from fhir_ivig.sync.lease import held
 from fhir_ivig.sync.pull_study import pull_study
 
 Start = Callable[[list[dict[str, Any]]], Any]
@@ -62,6 +63,13 @@ def test_as_the_search_pull(level: str, hospital: Hospital, server: str, tmp_pat
     manifest = json.loads((tmp_path / "bulk/manifest.json").read_text())
     assert (manifest["source"], bool(manifest["server_time"])) == (server, True)
     assert not (tmp_path / "bulk.bulk").exists()
+
+
+def test_two_at_once(hospital: Hospital, server: str, tmp_path: Path) -> None:
+    with held(tmp_path / "out.bulk", ""), pytest.raises(IssueError, match="under way"):
+        pull_study(hospital.study, server, tmp_path / "out", bulk=QUICK, **SOME)
+    assert pull_study(hospital.study, server, tmp_path / "out", bulk=QUICK, **SOME).complete
+    assert {"out.bulk", "out.bulk.lease"}.isdisjoint(path.name for path in tmp_path.iterdir())
 
 
 def test_of_a_group(hospital: Hospital, server: str, tmp_path: Path) -> None:

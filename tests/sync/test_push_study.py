@@ -25,7 +25,8 @@ from fhir_ivig.fhir.client import Client
 from fhir_ivig.fhir.folder import Folder
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.study import Study
-from fhir_ivig.sync.journal import Entry, Journal, held, journal_path
+from fhir_ivig.sync import journal
+from fhir_ivig.sync.journal import Entry, Journal, held_journal, journal_path
 from fhir_ivig.sync.planned import Change, read_planned, shown
 from fhir_ivig.sync.push_study import PushedStudy, plan_study, push_study, status_of
 
@@ -438,7 +439,7 @@ def test_the_journal_holds_no_patient_and_is_private(study: Study, server: str) 
 
 def test_two_at_once(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outbox, path = str(tmp_path / "outbox"), tmp_path / "journal"
-    with held(path), monkeypatch.context() as patched:
+    with held_journal(path), monkeypatch.context() as patched:
         patched.delattr(Journal, "open")  # who is refused must not take it for an idle one of its own
         with pytest.raises(IssueError, match="under way"):
             push_study(study, outbox, journal=path)
@@ -447,9 +448,43 @@ def test_two_at_once(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_nothing_is_left_where_nothing_was_begun(tmp_path: Path) -> None:
     path = tmp_path / "own" / "journal"
-    with held(path), closing(Journal.open(path, {"study": "s"})):
+    with held_journal(path), closing(Journal.open(path, {"study": "s"})):
         assert {each.suffix for each in path.parent.iterdir()} >= {"", ".lease"}
     assert not path.parent.exists()
+
+
+def test_who_only_reads_a_journal_never_takes_it_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when one push ends, and the next begins, while a plan opens the journal."""
+    path, about = tmp_path / "journal", {"study": "s"}
+    read = journal._to_read
+
+    def later(at: Path) -> sqlite3.Connection:
+        Journal.open(at, about)._db.close()
+        return read(at)
+
+    monkeypatch.setattr(journal, "_to_read", later)
+    Journal.open(path, about, write=False).close()
+    assert path.exists()
+
+
+def test_two_to_one_folder(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a journal of its own; what both put at once would be mixed."""
+    outbox, finish, said = tmp_path / "outbox", Folder.finish, list[str]()
+
+    def meanwhile(folder: Folder) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(Folder, "finish", finish)
+            with pytest.raises(IssueError, match="under way"):
+                push_study(study, str(outbox), journal=tmp_path / "second")
+        said.append("refused")
+        finish(folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Folder, "finish", meanwhile)
+        assert push_study(study, str(outbox), journal=tmp_path / "first").complete
+    assert said
+    assert {path.suffix for path in outbox.iterdir()} == {".ndjson"}
+    assert push_study(study, str(outbox), journal=tmp_path / "second").unchanged == 109
 
 
 def test_a_disk_that_is_read_only(study: Study) -> None:

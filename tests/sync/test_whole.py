@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -147,6 +148,26 @@ def test_a_lease_on_a_file_that_is_gone_is_none(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(sqlite3, "connect", too_late)
     with pytest.raises(IssueError, match="held"), lease(tmp_path / "lease", "held"):
+        pass
+
+
+@pytest.mark.parametrize("step", ["touch", "stat", "connect"])
+def test_a_lease_whose_folder_goes_meanwhile_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """As when its holder ends, and takes all away, just before another opens it."""
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    owner = sqlite3 if step == "connect" else Path
+    done = getattr(owner, step)
+
+    def too_late(path: Path, *how: Any, **options: Any) -> Any:
+        if path == folder / "lease":
+            shutil.rmtree(folder, ignore_errors=True)
+        return done(path, *how, **options)
+
+    monkeypatch.setattr(owner, step, too_late)
+    with pytest.raises(IssueError, match="held"), lease(folder / "lease", "held"):
         pass
 
 
