@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Any
 
@@ -34,17 +34,29 @@ class Comparison:
     exact: bool = False
 
 
+class UnreadableError(Exception):
+    """What should be a resource is no JSON object, is nested too deep, or has a number beyond all decimals."""
+
+
 def compare(ours: bytes, theirs: bytes, base: str = "") -> Comparison:
-    """How `theirs`, from the server at `base`, differs from `ours`; ValueError when either is no JSON object."""
-    mine, other = _decoder.decode(ours), _decoder.decode(theirs)
-    if not isinstance(mine, dict) or not isinstance(other, dict):
-        raise ValueError("a resource is a JSON object")
+    """How `theirs`, from the server at `base`, differs from `ours`; UnreadableError when either is no JSON object."""
+    mine, other = _content(ours), _content(theirs)
     found = Comparison()
     _compare_meta(mine.pop("meta", {}), other.pop("meta", {}), found)
     if "text" not in mine:
         other.pop("text", None)
     _walk(mine, other, str(mine.get("resourceType", "")), base + "/" if base else "", found)
     return found
+
+
+def _content(resource: bytes) -> dict[str, Any]:
+    try:
+        content = _decoder.decode(resource)
+    except (ValueError, RecursionError, InvalidOperation):
+        content = None
+    if not isinstance(content, dict):
+        raise UnreadableError
+    return content
 
 
 def _compare_meta(mine: Any, other: Any, found: Comparison) -> None:
@@ -96,11 +108,8 @@ def _decimals(number: Decimal) -> int:
 
 def fingerprint(resource: bytes, base: str = "") -> bytes:
     """A hash of what `compare` looks at, the same however the server at `base` lays it out or rounds its numbers;
-    ValueError when it is no JSON object. `meta` and the narrative are left out."""
-    content = _decoder.decode(resource)
-    if not isinstance(content, dict):
-        raise ValueError("a resource is a JSON object")
-    kept = {name: value for name, value in content.items() if name not in ("meta", "text")}
+    UnreadableError when it is no JSON object. `meta` and the narrative are left out."""
+    kept = {name: value for name, value in _content(resource).items() if name not in ("meta", "text")}
     text = json.dumps(_plain(kept, base + "/" if base else ""), sort_keys=True)
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 

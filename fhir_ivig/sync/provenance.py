@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from fhir_ivig.fhir.bundle import Put
-from fhir_ivig.fhir.compare import compare
+from fhir_ivig.fhir.compare import UnreadableError, compare
 from fhir_ivig.issue import Issue, IssueError, failed
 from fhir_ivig.sync.plan import Target
 
@@ -59,7 +59,10 @@ def _only_versions_lost(store: Target, put: Put) -> bool:
     kind, _, name = put.ref.partition("/")
     held = store.look_up(kind, {name: put.resource}).get(name)
     ours = _VERSION.sub(b'"', put.resource)
-    return isinstance(held, bytes) and not compare(ours, held, store.base).content
+    try:
+        return isinstance(held, bytes) and not compare(ours, held, store.base).content
+    except UnreadableError:
+        return False
 
 
 def _reference(ref: str, version: str | None) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fhir_ivig.fhir.compare import compare, fingerprint, version
+from fhir_ivig.fhir.compare import UnreadableError, compare, fingerprint, version
 from fhir_ivig.sync.journal import Entry
 from fhir_ivig.sync.withdraw import withdrawn
 
@@ -39,7 +39,7 @@ def step_of(ours: bytes, theirs: bytes | None, entry: Entry | None, base: str, t
         return _step_of_missing(ours, entry, base, take)
     try:
         found = compare(ours, theirs, base)
-    except (ValueError, RecursionError):
+    except UnreadableError:
         return Step("update" if take == "ours" else "conflict", version=version(theirs))
     held = version(theirs)
     if not found.content and not found.digits:
@@ -73,7 +73,11 @@ def step_of_left(
     is."""
     if theirs is None:
         return None
-    before, held = fingerprint(theirs, base), version(theirs)
+    held = version(theirs)
+    try:
+        before = fingerprint(theirs, base)
+    except UnreadableError:
+        return Step("conflict", version=held)
     if take == "theirs":
         return Step("unchanged", adopt=Entry("kept", before, held))
     if take != "ours" and not _ours_before(entry, before, held):
