@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fhir_ivig.deidentify.key import Key, new_key
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.study.classes import class_of, fault
+from fhir_ivig.study.steady import steady
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.issues import IssueLog
 from fhir_ivig.sync.whole import MARKER, beside, read_manifest, whole_folder, write_manifest
@@ -88,7 +89,8 @@ def deidentify(
     found.cohort = read_manifest(study.folder).get("complete") is not False
     with whole_folder(out, [study.path, *study.files, key], keep_complete=True) as part:
         found.log.add(_faults(study))
-        tables = _read(study, found)
+        with steady(study):
+            tables = _read(study, found)
         known = Key.load(key, study.base)
         _write(study, known, tables, part, form, found)
         if fhir:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fhir_ivig.issue import Issue, IssueError
 from fhir_ivig.mapping.collection import Bound, Mappings
+from fhir_ivig.study.steady import steady
 from fhir_ivig.study.study import Study
 from fhir_ivig.sync.doubles import Numbers
 from fhir_ivig.sync.issues import IssueLog
@@ -84,7 +85,7 @@ def export(
     `form` is `ndjson` or `bundle` (transaction Bundles that may be posted as they are). Rows in which something is
     wrong are withheld, each with an error Issue; all Issues are in `issues.ndjson` too. With `out` None nothing is
     written: a check. `bound` is what `bind` gives, if it was done before. `progress` is told each table and how many
-    of its rows were read.
+    of its rows were read. IssueError if a table is written meanwhile.
 
     Rows that share a key are only known when all are read: then everything is written anew without them.
     """
@@ -104,13 +105,14 @@ def export(
 
 def _twice(study: Study, bound: Bound, folder: Path | None, progress: Progress | None) -> Exported:
     first = _Run(study, bound, folder, {})
-    exported = first.run(progress)
-    doubles = {name: found for name, numbers in first.hashes.items() if (found := numbers.doubled())}
-    if not doubles:
-        return exported
-    for file in first.files.values():
-        Path(file.name).unlink()
-    return _Run(study, bound, folder, doubles).run(progress)
+    with steady(study):
+        exported = first.run(progress)
+        doubles = {name: found for name, numbers in first.hashes.items() if (found := numbers.doubled())}
+        if not doubles:
+            return exported
+        for file in first.files.values():
+            Path(file.name).unlink()
+        return _Run(study, bound, folder, doubles).run(progress)
 
 
 class _Run:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fhir_ivig.study.steady import steady
 from fhir_ivig.study.study import Study
 from fhir_ivig.verification.compare import compare
 from fhir_ivig.verification.difference import Verification
@@ -29,9 +30,11 @@ def diff_study(
 
     `against` is a folder of tables, as `pull` writes them, or what is pulled first into a temporary folder: a server
     (its base URL, a server.yaml, a `Client`) or a folder of FHIR; `links` and `token` as `pull` has them. IssueError
-    for another study's record, and for one that is not known to be complete, unless `incomplete`.
+    for another study's record, for one that is not known to be complete, unless `incomplete`, and for tables that are
+    written meanwhile.
     """
     with record_of(study, against, incomplete=incomplete, links=links, token=token, progress=progress) as record:
-        found = compare(study, record.study, record.named, record.passing, record.carried)
+        with steady(study), steady(record.study):
+            found = compare(study, record.study, record.named, record.passing, record.carried)
         found.issues[:0] = record.issues
         return found
