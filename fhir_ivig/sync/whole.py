@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -38,7 +39,7 @@ def whole_folder(out: Path, inputs: Iterable[Path] = (), *, keep_complete: bool 
     """
     out = real(out)
     check_place(out, inputs)
-    part, earlier = (out.with_name(f".{out.name}.{os.getpid()}.{what}") for what in ("part", "earlier"))
+    part = _beside(out, "part")
     try:
         _clear_dead(out)
         shutil.rmtree(part, ignore_errors=True)
@@ -47,14 +48,42 @@ def whole_folder(out: Path, inputs: Iterable[Path] = (), *, keep_complete: bool 
         target = landing(out, part) if keep_complete else out
         if target != out:
             check_place(target, inputs)
-        if target.exists():
-            target.rename(earlier)
-        part.rename(target)
-        shutil.rmtree(earlier, ignore_errors=True)
+        _land(part, target)
     except OSError as error:
         raise _unwritten(out, error) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _beside(out: Path, what: str) -> Path:
+    return out.with_name(f".{out.name}.{os.getpid()}.{what}")
+
+
+def _land(part: Path, target: Path) -> None:
+    """Puts a folder in the place of the earlier one, and of what another run puts there meanwhile. OSError if it
+    cannot be; then the earlier one is there."""
+    earlier = _beside(target, "earlier")
+    try:
+        while True:
+            if target.exists():
+                with suppress(FileNotFoundError):  # another run is about to take its place
+                    target.rename(earlier)
+            try:
+                part.rename(target)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
+            shutil.rmtree(earlier, ignore_errors=True)
+    finally:
+        _clear(earlier, target)
+
+
+def _clear(earlier: Path, target: Path) -> None:
+    """Away with an earlier folder, or back if nothing took its place."""
+    if earlier.exists() and not target.exists():
+        earlier.rename(target)
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def _unwritten(path: Path, error: OSError) -> IssueError:
@@ -118,11 +147,15 @@ def real(path: Path) -> Path:
 
 
 def _clear_dead(out: Path) -> None:
-    """Take away what killed runs left beside the folder."""
-    for path in out.parent.glob(f".{out.name}.*.part"):
-        process = path.name.split(".")[-2]
+    """Take away what killed runs left beside the folder; what one had moved aside comes back if nothing took its
+    place."""
+    for path in out.parent.glob(f".{out.name}.*"):
+        process, _, what = path.name.removeprefix(f".{out.name}.").partition(".")
         if process.isdigit() and not _alive(int(process)):
-            shutil.rmtree(path, ignore_errors=True)
+            if what == "earlier":
+                _clear(path, out)
+            elif what == "part":
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _alive(process: int) -> bool:

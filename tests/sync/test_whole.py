@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -9,7 +10,7 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,42 @@ def test_what_a_killed_run_left_is_taken_away_and_what_a_living_one_writes_is_no
     with whole_folder(tmp_path / "out"):
         pass
     assert (dead.exists(), living.exists()) == (False, True)
+
+
+def test_what_a_killed_run_had_moved_aside_comes_back_where_nothing_took_its_place(tmp_path: Path) -> None:
+    fill(tmp_path / ".out.999999999.earlier", OURS)
+    fill(tmp_path / ".out.incomplete.999999999.earlier", OURS)
+    with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "out"):
+        raise KeyboardInterrupt
+    assert {path.name for path in tmp_path.iterdir()} == {"out", ".out.incomplete.999999999.earlier"}
+    fill(tmp_path / ".out.999999998.earlier", OURS)
+    with whole_folder(tmp_path / "out") as part:
+        (part / "new.csv").touch()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"new.csv"}
+    assert not (tmp_path / ".out.999999998.earlier").exists()
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_another_run_that_lands_in_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool) -> None:
+    """It is replaced as what was there before it; where no folder can be moved, what was there stays."""
+    fill(tmp_path / "out", OURS, "old.csv")
+    rename, others = Path.rename, iter([True])
+
+    def between(path: Path, target: Path) -> Path:
+        if path.suffix == ".part" and next(others, False):
+            if full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            fill(target, OURS, "other.csv")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", between)
+    with (
+        pytest.raises(IssueError, match="No space") if full else nullcontext(),
+        whole_folder(tmp_path / "out") as part,
+    ):
+        (part / "new.csv").touch()
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
+    assert (tmp_path / "out" / ("old.csv" if full else "new.csv")).exists()
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
