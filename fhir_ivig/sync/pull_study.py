@@ -73,7 +73,7 @@ def pull_study(
     """
     bound, store = bind(study, version), open_source(source, token)
     read = [study.path, *([store.path] if isinstance(store, Folder) else [])]
-    with whole_folder(out, read, keep_complete=True) as part, ExitStack() as stack:
+    with ExitStack() as after, whole_folder(out, read, keep_complete=True) as part, ExitStack() as stack:
         settings = None if isinstance(source, Client) else server_settings(source)
         server = ask_server(store, bound.mappings.version, settings)
         linked = _link(store, study, bound, subjects, mrns, links)
@@ -88,7 +88,9 @@ def pull_study(
         )
         at_once = isinstance(store, Client) and not known and not bulk
         taker = _taker(tables, part / "fhir") if at_once else None
-        fetching = _fetched(store, asked, bound, server, known, bulk, real(out), part / "fhir", taker, progress)
+        fetching = _fetched(
+            store, asked, bound, server, known, bulk, real(out), part / "fhir", taker, progress, after
+        )
         pulled, said = stack.enter_context(fetching)
         issues = [*linked.issues, *why, *said]
         if not pulled.received:
@@ -128,11 +130,12 @@ def _fetched(
     fhir: Path,
     taker: Taker | None,
     progress: Callable[..., None] | None,
+    after: ExitStack,
 ) -> Iterator[tuple[Pulled, list[Issue]]]:
     """What is found, in the folder `fhir`, and what is to be said of it.
 
-    What is kept beside `out` on the way goes when the block has ended well, before `out` is there: whoever is killed
-    in between pulls anew, and gets nothing old.
+    Nobody goes on with what is kept beside `out` on the way when the block has ended well, before `out` is there:
+    whoever is killed in between pulls anew, and gets nothing old. It is cleared away `after` that.
     """
     if not isinstance(store, Client):
         yield pull(store, asked, fhir, filter_here=True, server=server, progress=progress), []
@@ -143,22 +146,22 @@ def _fetched(
             yield pull_bulk(export, asked, fhir, server, earlier=out / "fhir", known=known, progress=progress), []
             export.forget()
     else:
-        with kept(out.with_name(f"{out.name}.pull")) as portions:
-            portions.begin(_same(store, bound, server, asked, known), server.time)
-            pulled = pull(
-                store,
-                asked,
-                fhir,
-                filter_here=True,
-                known=known,
-                server=server,
-                portions=portions,
-                taker=taker,
-                progress=progress,
-            )
-            yield pulled, [*portions.issues, *_kept_on(portions, pulled)]
-            if not pulled.broken_off:
-                portions.finish()
+        portions = after.enter_context(kept(out.with_name(f"{out.name}.pull")))
+        portions.begin(_same(store, bound, server, asked, known), server.time)
+        pulled = pull(
+            store,
+            asked,
+            fhir,
+            filter_here=True,
+            known=known,
+            server=server,
+            portions=portions,
+            taker=taker,
+            progress=progress,
+        )
+        yield pulled, [*portions.issues, *_kept_on(portions, pulled)]
+        if not pulled.broken_off:
+            portions.finish()
 
 
 def _same(

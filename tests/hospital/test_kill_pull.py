@@ -98,7 +98,8 @@ def test_killed_at_every_moment(study: Study, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", [50, 70])
 def test_killed_again_and_again(study: Study, tmp_path: Path, step: int) -> None:
-    """Each pull goes on where the last was: killed again and again, long before a whole one would end, it ends.
+    """Each pull goes on where the last was: killed again and again, long before a whole one would end, its output
+    comes, be it that a last one is killed while it clears up.
 
     Each is killed a moment later than the last: what is killed when it has finished, before its output is there,
     pulls anew, and steps of one length could lead there each time.
@@ -108,6 +109,8 @@ def test_killed_again_and_again(study: Study, tmp_path: Path, step: int) -> None
     while killed(step + kills, study, tmp_path / "out"):
         kills += 1
         assert kills < 40, "nothing was won by a pull"
+        if (tmp_path / "out").exists():
+            break
     assert kills > 1
     assert files(tmp_path / "out") == files(tmp_path / "whole")
 
